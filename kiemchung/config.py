@@ -1,0 +1,78 @@
+"""Settings: ``kiemchung.toml`` in the working folder, overridden by ``KIEMCHUNG_*`` variables."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from kiemchung.errors import ConfigError
+
+CONFIG_FILE: Final = "kiemchung.toml"
+
+
+class Settings(BaseSettings):
+    """All that an operator can set; unknown keys are errors, so that a typo is noticed."""
+
+    model_config = SettingsConfigDict(env_prefix="KIEMCHUNG_", extra="forbid", frozen=True)
+
+    data_dir: Path = Path("var")
+    outlet_dir: Path | None = None  # own outlet files, beside the shipped ones
+    reference_dir: Path | None = None  # own reference base instead of the shipped one
+    contact: str = ""  # mail address or page in the agent string; needed for the public network
+    project_url: str = "https://example.org/kiemchung"
+    delay_seconds: float = Field(default=2.0, ge=0.0, le=120.0)
+    timeout_seconds: float = Field(default=30.0, gt=0.0, le=120.0)
+    max_body_bytes: int = Field(default=10_000_000, ge=10_000)
+    flag_threshold: float | None = Field(default=None, ge=0.5, le=1.0)  # None: the model's own
+    encoder: str = "vinai/phobert-base"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, the environment over the file."""
+        file = TomlConfigSettingsSource(settings_cls, toml_file=Path(CONFIG_FILE))
+        return (init_settings, env_settings, file)
+
+    def sha256(self) -> str:
+        """Return the hash of what can change a result; folders and ports cannot."""
+        kept = self.model_dump(mode="json", exclude={"data_dir", "host", "port"})
+        lines = "\n".join(f"{key}={kept[key]!r}" for key in sorted(kept))
+        return hashlib.sha256(lines.encode("utf-8")).hexdigest()
+
+
+def load_settings(**given: object) -> Settings:
+    """Return the settings of the working folder.
+
+    Raises:
+        ConfigError: the file is no TOML, a key is unknown or a value is out of bounds.
+    """
+    try:
+        return Settings(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            f"{key}: {first['msg']}",
+            where=CONFIG_FILE,
+            remedy="correct or remove that key; a KIEMCHUNG_ variable of this name counts too",
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(error), where=CONFIG_FILE, remedy="correct the TOML") from error

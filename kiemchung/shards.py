@@ -1,0 +1,174 @@
+"""Frozen dataclasses to Parquet and back: how stages hand over, and what the inbox is made of.
+
+Scalars, dates and times become columns of their own type, so that a notebook can query a shard;
+tuples, dictionaries and nested dataclasses become one JSON column. A shard is written under a
+temporary name, flushed to disk and renamed: it is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import types
+import typing
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kiemchung.errors import BatchError
+
+T = TypeVar("T")
+
+
+def _optional(annotation: Any) -> tuple[Any, bool]:  # noqa: ANN401  a type hint has no narrower type
+    """Return the annotation without ``None``, and whether it had it."""
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        rest = [a for a in typing.get_args(annotation) if a is not type(None)]
+        if len(rest) == 1:
+            return rest[0], True
+    return annotation, False
+
+
+def _arrow_type(annotation: Any) -> pa.DataType:  # noqa: ANN401
+    plain, _ = _optional(annotation)
+    scalars = {
+        str: pa.string(),
+        int: pa.int64(),
+        float: pa.float64(),
+        bool: pa.bool_(),
+        date: pa.date32(),
+        datetime: pa.timestamp("us", tz="UTC"),
+    }
+    return scalars.get(plain, pa.string())  # enums and JSON are text
+
+
+def arrow_schema(cls: type[Any]) -> pa.Schema:
+    """Return the Parquet schema of a dataclass."""
+    hints = typing.get_type_hints(cls)
+    return pa.schema(
+        [
+            pa.field(f.name, _arrow_type(hints[f.name]), nullable=_optional(hints[f.name])[1])
+            for f in dataclasses.fields(cls)
+        ]
+    )
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, StrEnum) else value
+
+
+def _cell(value: Any) -> Any:  # noqa: ANN401
+    if value is None or isinstance(value, bool | int | float | datetime | date):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    return json.dumps(_plain(value), ensure_ascii=False, sort_keys=True)
+
+
+def to_table(rows: Iterable[T], cls: type[T]) -> pa.Table:
+    """Return ``rows`` as an Arrow table in their own order."""
+    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    listed = list(rows)
+    columns = {name: [_cell(getattr(row, name)) for row in listed] for name in names}
+    return pa.table(columns, schema=arrow_schema(cls))
+
+
+def _revive(value: Any, annotation: Any) -> Any:  # noqa: ANN401
+    plain, optional = _optional(annotation)
+    if value is None and optional:
+        return None
+    origin = typing.get_origin(plain)
+    if origin is tuple:
+        item = typing.get_args(plain)[0]
+        return tuple(_revive(v, item) for v in value)
+    if origin is dict:
+        item = typing.get_args(plain)[1]
+        return {key: _revive(v, item) for key, v in value.items()}
+    if dataclasses.is_dataclass(plain) and isinstance(plain, type):
+        hints = typing.get_type_hints(plain)
+        return plain(**{key: _revive(v, hints[key]) for key, v in value.items()})
+    if plain is datetime:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return moment.astimezone(UTC)
+    if plain is date:
+        return date.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(plain, type) and issubclass(plain, StrEnum):
+        return plain(value)
+    return value
+
+
+def from_table(table: pa.Table, cls: type[T]) -> list[T]:
+    """Return the rows of ``table`` as values of ``cls``; the inverse of `to_table`."""
+    hints = typing.get_type_hints(cls)
+    nested = {
+        name
+        for name, hint in hints.items()
+        if typing.get_origin(_optional(hint)[0]) in (tuple, dict)
+        or dataclasses.is_dataclass(_optional(hint)[0])
+    }
+    rows = []
+    for record in table.to_pylist():
+        values = {
+            name: _revive(
+                json.loads(cell) if name in nested and cell is not None else cell, hints[name]
+            )
+            for name, cell in record.items()
+        }
+        rows.append(cls(**values))
+    return rows
+
+
+def write_bytes_atomically(path: Path, data: bytes) -> None:
+    """Write ``data`` so that ``path`` is never seen half written, also after a power cut."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_shard(path: Path, rows: Sequence[T], cls: type[T]) -> None:
+    """Write ``rows`` to one Parquet file, whole or not at all."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(to_table(rows, cls), sink, compression="zstd")
+    write_bytes_atomically(path, sink.getvalue().to_pybytes())
+
+
+def read_shard(path: Path, cls: type[T]) -> list[T]:
+    """Return the rows of one Parquet file.
+
+    Raises:
+        BatchError: the file is damaged or holds other columns.
+    """
+    try:
+        return from_table(pq.read_table(path), cls)
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise BatchError(
+            f"not a readable shard of {cls.__name__}: {error}",
+            where=str(path),
+            remedy="delete the file and start the stage again; it is made anew",
+        ) from error
