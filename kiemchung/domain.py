@@ -95,6 +95,7 @@ class AsOfMethod(StrEnum):
     PUBLICATION = "publication"
     NAMED_DATE = "named_date"
     NAMED_LAW = "named_law"
+    UNKNOWN = "unknown"  # an undated article: its claims are not judged by the day of the crawl
 
 
 class Decision(StrEnum):

@@ -1,0 +1,7 @@
+"""The reference base: closed, dated, and read as a whole."""
+
+from __future__ import annotations
+
+from kiemchung.reference.loader import Problem, ReferenceBase, check, holds, in_force, load
+
+__all__ = ["Problem", "ReferenceBase", "check", "holds", "in_force", "load"]

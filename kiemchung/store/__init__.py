@@ -1,0 +1,31 @@
+"""The store: the only importer of duckdb, and the only place where a review is written down."""
+
+from kiemchung.store.rows import (
+    Account,
+    BlindChoice,
+    Copy,
+    EvidenceRow,
+    FlagRow,
+    Item,
+    QueueEntry,
+    RunRow,
+    ShownPassage,
+    WeekCounts,
+)
+from kiemchung.store.store import Store, open_store, restore
+
+__all__ = [
+    "Account",
+    "BlindChoice",
+    "Copy",
+    "EvidenceRow",
+    "FlagRow",
+    "Item",
+    "QueueEntry",
+    "RunRow",
+    "ShownPassage",
+    "Store",
+    "WeekCounts",
+    "open_store",
+    "restore",
+]

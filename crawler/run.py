@@ -1,0 +1,320 @@
+"""One crawl of one run: a child process with the spider, and what the ledger says afterwards.
+
+The reactor runs once a process, and a crash of the crawl must not take the caller with it; so the
+crawl is a child that may be killed at any instant and started again with the same call.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from crawler import archive
+from crawler.ledger import Kind, Ledger, State, Visit
+from crawler.outlets import Expectation, Outlet, Selectors
+from kiemchung import __version__
+from kiemchung.config import Settings
+from kiemchung.domain import sha256_hex
+from kiemchung.errors import ConfigError, KiemchungError, PageError
+from kiemchung.shards import write_bytes_atomically
+
+MAX_HOLD: Final = 120.0  # seconds that a Retry-After may make a host wait in one run
+_JOB: Final = "crawl-job.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedHealth:
+    """How one feed, sitemap or listing did in a run."""
+
+    outlet: str
+    kind: str
+    url: str
+    state: str
+    reason: str
+    items: int
+    newest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrawlSummary:
+    """Where the article pages of a run ended, and how its lists did."""
+
+    discovered: int
+    fetched: int
+    unchanged: int
+    refused: dict[str, int]
+    failed: dict[str, int]
+    pending: int
+    feeds: tuple[FeedHealth, ...]
+    alarms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchedPage:
+    """One page as it came; ``flags`` say what is wrong with it, empty for a whole page."""
+
+    url: str
+    final_url: str
+    outlet: str
+    status: int
+    content_type: str
+    body: bytes
+    fetched_at: datetime
+    raw_sha256: str
+    flags: tuple[str, ...] = ()
+
+
+def _ledger_path(data_dir: Path) -> Path:
+    return data_dir / "ledger.sqlite"
+
+
+def crawl(
+    outlets: Sequence[Outlet],
+    *,
+    data_dir: Path,
+    run_id: str,
+    settings: Settings,
+    sample_proxy: str | None = None,
+    allowed_addresses: Sequence[str] = (),
+) -> CrawlSummary:
+    """Fetch everything that is due in ``run_id`` and return where it ended.
+
+    The run id begins with its ISO week, which says which month's sitemaps are due.
+    ``allowed_addresses`` lets tests reach their own loopback servers; no setting can set it.
+
+    Raises:
+        ConfigError: a real outlet, and no contact in the settings.
+        KiemchungError: the crawl process broke down; the same call goes on where it stopped.
+    """
+    real = [o.name for o in outlets if not all(h.endswith(".example") for h in o.hosts)]
+    if real and not settings.contact and not allowed_addresses:
+        raise ConfigError(
+            "no contact is set, and an outlet must be able to reach who crawls it",
+            where="kiemchung.toml",
+            remedy='write contact = "you@your.org"',
+        )
+    if any(not o.hosts[0].endswith(".example") for o in outlets) and sample_proxy:
+        raise ConfigError("the sample's proxy is for sample outlets only")
+    folder = data_dir / "runs" / run_id
+    job = {
+        "outlets": [asdict(o) for o in outlets],
+        "data_dir": str(data_dir),
+        "run_id": run_id,
+        "delay": settings.delay_seconds,
+        "timeout": settings.timeout_seconds,
+        "max_body": settings.max_body_bytes,
+        "agent": f"kiemchung/{__version__} (+{settings.project_url}; {settings.contact or 'sample'})",
+        "proxy": sample_proxy or "",
+        "allowed": [*allowed_addresses, *(["127.0.0.1"] if sample_proxy else [])],
+    }
+    write_bytes_atomically(folder / _JOB, json.dumps(job, ensure_ascii=False).encode("utf-8"))
+    root = str(Path(__file__).resolve().parents[1])
+    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, "-m", "crawler.run", str(folder / _JOB)],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    log = folder / "crawl.log"
+    log.write_text(done.stderr, encoding="utf-8")
+    if done.returncode:
+        tail = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise KiemchungError(
+            f"the crawl process ended with code {done.returncode}: {tail[0]}",
+            where=str(log),
+            remedy="start the same command again; it goes on where it stopped",
+        )
+    return summary(data_dir, run_id)
+
+
+def _alarms(feeds: Sequence[FeedHealth], pages: Sequence[Visit]) -> list[str]:
+    alarms = []
+    for feed in feeds:
+        where = f"{feed.outlet} {feed.url}"
+        if feed.state == State.FAILED:
+            alarms.append(f"dead {feed.kind}: {where} ({feed.reason})")
+        elif feed.state == State.REFUSED:
+            alarms.append(f"refused {feed.kind}: {where} ({feed.reason})")
+        elif feed.state == State.FETCHED and feed.items == 0:
+            alarms.append(f"empty {feed.kind}: {where}")
+    unreachable = Counter(p.outlet for p in pages if p.reason == "robots_unreachable")
+    alarms += [f"robots unreachable: {name} ({n} pages)" for name, n in sorted(unreachable.items())]
+    return alarms
+
+
+def summary(data_dir: Path, run_id: str) -> CrawlSummary:
+    """Return where the article pages of a run stand now."""
+    ledger = Ledger(_ledger_path(data_dir))
+    try:
+        visits = ledger.visits(run_id)
+    finally:
+        ledger.close()
+    pages = [v for v in visits if v.kind is Kind.PAGE]
+    lists = tuple(
+        FeedHealth(
+            outlet=v.outlet,
+            kind=str(v.kind),
+            url=v.url,
+            state=str(v.state),
+            reason=v.reason,
+            items=v.items,
+            newest=v.newest,
+        )
+        for v in visits
+        if v.kind is not Kind.PAGE
+    )
+    states = Counter(p.state for p in pages)
+    return CrawlSummary(
+        discovered=len(pages),
+        fetched=states[State.FETCHED],
+        unchanged=states[State.UNCHANGED],
+        refused=dict(sorted(Counter(p.reason for p in pages if p.state is State.REFUSED).items())),
+        failed=dict(sorted(Counter(p.reason for p in pages if p.state is State.FAILED).items())),
+        pending=states[State.PENDING],
+        feeds=lists,
+        alarms=tuple(_alarms(lists, pages)),
+    )
+
+
+def fetched_pages(data_dir: Path, run_id: str) -> Iterator[FetchedPage]:
+    """Yield the pages of a run in a fixed order, one body in memory at a time.
+
+    A record that is damaged comes with an empty body and the flag ``archive_damaged``.
+    """
+    ledger = Ledger(_ledger_path(data_dir))
+    try:
+        visits = ledger.visits(run_id)
+    finally:
+        ledger.close()
+    for visit in visits:
+        if visit.kind is not Kind.PAGE or visit.state is not State.FETCHED:
+            continue
+        flags = tuple(f for f in visit.flags.split(",") if f)
+        try:
+            body = archive.read(
+                data_dir / "archive", visit.warc, visit.warc_offset, visit.raw_sha256
+            )
+        except PageError as error:
+            body, flags = b"", (*flags, error.reason)
+        yield FetchedPage(
+            url=visit.url,
+            final_url=visit.final_url,
+            outlet=visit.outlet,
+            status=visit.status,
+            content_type=visit.content_type,
+            body=body,
+            fetched_at=datetime.fromisoformat(visit.fetched_at).astimezone(UTC),
+            raw_sha256=visit.raw_sha256 or sha256_hex(body),
+            flags=flags,
+        )
+
+
+# -- the child -------------------------------------------------------------------------------
+
+
+def scrapy_settings(job: dict[str, Any], outlets: Sequence[Outlet]) -> dict[str, Any]:
+    """Return Scrapy's settings of one job: every default that is a hole is closed here."""
+    default = float(job["delay"])
+    slots = {
+        host: {
+            "concurrency": 1,
+            "delay": default if o.delay is None else o.delay,
+            "randomize_delay": False,
+        }
+        for o in outlets
+        for host in o.hosts
+    }
+    middlewares = "crawler.middlewares"
+    return {
+        "USER_AGENT": job["agent"],
+        "CONCURRENT_REQUESTS": 32,
+        "CONCURRENT_REQUESTS_PER_DOMAIN": 1,
+        "DOWNLOAD_DELAY": default,
+        "DOWNLOAD_SLOTS": slots,
+        "DOWNLOAD_TIMEOUT": job["timeout"],
+        "DOWNLOAD_MAXSIZE": job["max_body"],
+        "DOWNLOAD_WARNSIZE": 0,
+        "DOWNLOAD_VERIFY_CERTIFICATES": True,
+        "DOWNLOAD_FAIL_ON_DATALOSS": True,
+        "DOWNLOAD_HANDLERS": {"file": None, "ftp": None, "s3": None, "data": None},
+        "DNS_RESOLVER": "crawler.guard.GuardedResolver",
+        "DNSCACHE_ENABLED": True,
+        "TELNETCONSOLE_ENABLED": False,
+        "REMOTE_CONTROL_ENABLED": False,
+        "COOKIES_ENABLED": False,
+        "REDIRECT_ENABLED": False,
+        "METAREFRESH_ENABLED": False,
+        "RETRY_ENABLED": False,
+        "COMPRESSION_ENABLED": False,
+        "ROBOTSTXT_OBEY": False,  # ours below: the built-in one lets concurrent requests through
+        "HTTPPROXY_ENABLED": True,
+        "REFERER_ENABLED": False,
+        "LOG_LEVEL": "WARNING",
+        "DEFAULT_REQUEST_HEADERS": {
+            "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.5",
+            "Accept-Language": "vi,en;q=0.5",
+        },
+        "DOWNLOADER_MIDDLEWARES": {
+            f"{middlewares}.ScopeMiddleware": 50,
+            f"{middlewares}.RobotsMiddleware": 100,
+            f"{middlewares}.HoldMiddleware": 150,
+            f"{middlewares}.RedirectMiddleware": 560,
+            f"{middlewares}.BodyMiddleware": 590,
+        },
+        "KIEMCHUNG_HOSTS": [h for o in outlets for h in o.hosts],
+        "KIEMCHUNG_SAMPLE_PROXY": job["proxy"],
+        "KIEMCHUNG_ALLOWED_ADDRESSES": job["allowed"],
+        "KIEMCHUNG_MAX_HOLD": MAX_HOLD,
+    }
+
+
+def _outlet(values: dict[str, Any]) -> Outlet:
+    selectors = {k: tuple(v) for k, v in values.pop("selectors").items()}
+    expect = Expectation(**values.pop("expect"))
+    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return Outlet(**plain, selectors=Selectors(**selectors), expect=expect)
+
+
+def day_of_run(run_id: str) -> date:
+    """Return the last day of the week that a run id begins with."""
+    match = re.match(r"(\d{4})-W(\d{2})", run_id)
+    if match is None:
+        raise ConfigError(f"run id {run_id!r} does not begin with an ISO week")
+    return date.fromisocalendar(int(match[1]), int(match[2]), 7)
+
+
+def main(job_file: Path) -> int:
+    """Run the spider of one job in this process."""
+    from scrapy.crawler import AsyncCrawlerProcess
+
+    from crawler.spider import OutletSpider
+
+    job = json.loads(job_file.read_text(encoding="utf-8"))
+    outlets = {o.name: o for o in (_outlet(values) for values in job["outlets"])}
+    data_dir = Path(job["data_dir"])
+    ledger = Ledger(_ledger_path(data_dir))
+    store = archive.Archive(data_dir / "archive", job["run_id"])
+    process = AsyncCrawlerProcess(scrapy_settings(job, list(outlets.values())))
+    crawler = process.create_crawler(OutletSpider)
+    process.crawl(crawler, outlets=outlets, ledger=ledger, archive=store, run_id=job["run_id"],
+        day=day_of_run(job["run_id"]))
+    process.start()
+    store.close()
+    ledger.close()
+    errors = crawler.stats.get_value("log_count/ERROR", 0) if crawler.stats else 0
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1])))

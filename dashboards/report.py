@@ -1,0 +1,155 @@
+"""The weekly report: one HTML page without scripts or foreign parts, made to be printed and kept.
+
+It is derived from the store and the week alone: the same rows give the same page on any day.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from dashboards import marking, words
+from dashboards.app import templates
+from kiemchung.domain import Accounting, Decision, Difference, Distortion
+from kiemchung.store import EvidenceRow, FlagRow, Store
+
+_Z95: Final = 1.959964
+_ENDS: Final = {
+    "robots": "robots.txt không cho phép",
+    "robots_unreachable": "không đọc được robots.txt",
+    "off_topic": "không nói về hợp tác xã",
+    "not_article": "không phải bài viết",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line of the accounting table; ``part`` is set in."""
+
+    text: str
+    count: int
+    part: bool = False
+    total: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Flags of one canonical claim that rest on the same passages."""
+
+    flag: FlagRow  # the most certain one
+    places: tuple[FlagRow, ...]
+    claim: tuple[marking.Piece, ...]
+    evidence: tuple[tuple[EvidenceRow, tuple[marking.Piece, ...]], ...]
+    differences: tuple[Difference, ...]
+    decision: Decision | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A share with its 95 % interval after Wilson; None for no cases."""
+
+    count: int
+    of: int
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Return lower and upper bound."""
+        if self.of == 0:
+            return None
+        p, n, z = self.count / self.of, self.of, _Z95
+        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+        return max(0.0, middle - half), min(1.0, middle + half)
+
+    def __str__(self) -> str:
+        """Return the words for the page."""
+        bounds = self.interval
+        if bounds is None:
+            return "chưa có"
+        return (
+            f"{self.count}/{self.of} = {words.share(self.count / self.of)}"
+            f" (khoảng tin cậy 95 %: {words.share(bounds[0])} đến {words.share(bounds[1])})"
+        )
+
+
+def account_lines(sums: Accounting) -> list[Line]:
+    """Return the table of where every address and page ended."""
+
+    def parts(counts: Mapping[str, int]) -> list[Line]:
+        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        return [Line(text=_ENDS.get(name, name), count=n, part=True) for name, n in ordered]
+
+    return [
+        Line(text="Địa chỉ bài viết phát hiện", count=sums.discovered, total=True),
+        Line(text="tải về", count=sums.fetched),
+        Line(text="không đổi so với lần trước", count=sums.unchanged),
+        Line(text="không tải", count=sum(sums.refused.values())),
+        *parts(sums.refused),
+        Line(text="tải hỏng", count=sum(sums.failed.values())),
+        *parts(sums.failed),
+        Line(text="còn chờ", count=sums.pending),
+        Line(text="Trang đã tải", count=sums.fetched, total=True),
+        Line(text="lưu thành bài", count=sums.stored),
+        Line(text="trùng nội dung", count=sums.duplicate),
+        Line(text="để riêng, không dùng", count=sum(sums.quarantined.values())),
+        *parts(sums.quarantined),
+    ]
+
+
+def group(flags: list[FlagRow]) -> list[Found]:
+    """Return the flags by canonical claim and passages, in the order of the strongest."""
+    together: dict[tuple[object, ...], list[FlagRow]] = {}
+    for flag in flags:
+        beside = tuple(sorted(e.passage_sha256 for e in flag.evidence if e.on_point))
+        together.setdefault((flag.claim_id, beside), []).append(flag)
+    found = []
+    for same in together.values():
+        first = same[0]
+        shown = tuple(e for e in first.evidence if e.on_point)
+        found.append(
+            Found(
+                flag=first,
+                places=tuple(same),
+                claim=marking.pieces(first.claim, marking.marks(first.differences)),
+                evidence=tuple(
+                    (
+                        e,
+                        marking.pieces(e.text, marking.evidence_marks(e.text, first.differences)),
+                    )
+                    for e in shown
+                ),
+                differences=first.differences,
+                decision=next((f.decision for f in same if f.decision is not None), None),
+            )
+        )
+    return found
+
+
+def weekly_report(store: Store, week: str, *, outlet_names: Mapping[str, str] | None = None) -> str:
+    """Return the report of ``week`` (``2026-W40``) as one HTML page in Vietnamese."""
+    runs = store.runs(week)
+    flags = store.flags(week)
+    counts = store.week_counts(week)
+    names = dict(outlet_names or {})
+    found = group(flags)
+    concluded = [f.decision for f in found if f.decision is not None]
+    year, number = (int(part) for part in week.split("-W"))
+    pages = templates()
+    pages.globals["outlet"] = lambda key: names.get(key, key)
+    return pages.get_template("report.html").render(
+        week=week,
+        first=date.fromisocalendar(year, number, 1),
+        last=date.fromisocalendar(year, number, 7),
+        runs=[(run, account_lines(run.accounting), run.accounting.mismatches()) for run in runs],
+        counts=counts,
+        found=found,
+        flags=flags,
+        agreed=Share(count=sum(d is Decision.REFUTED for d in concluded), of=len(concluded)),
+        missed=Share(count=counts.sample_refuted, of=counts.sample_decided),
+        changed=[d for d in concluded if d is not Decision.REFUTED],
+        corrections=store.corrections(week),
+        kinds=[k for k in Distortion if any(d.kind is k for f in flags for d in f.differences)],
+    )

@@ -1,0 +1,101 @@
+"""One process, one worker: it opens the store, merges the inbox and answers the browser."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from dashboards.app import create_app
+from kiemchung.errors import StoreError
+from kiemchung.store import open_store
+
+LOG = logging.getLogger(__name__)
+LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]", "::1")
+_WATCH_SECONDS: Final = 1.0
+
+
+def secret_of(store_path: Path) -> bytes:
+    """Return the secret that signs sessions, made once and readable by its owner only.
+
+    It lies beside the store and not in it: a backup shows nobody how to sign a session.
+    """
+    path = store_path.with_name("session.secret")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        kept = path.read_bytes()
+        if len(kept) >= 32:
+            return kept
+        path.unlink()  # cut short by a full disk or a kill
+        return secret_of(store_path)
+    with os.fdopen(handle, "wb") as out:
+        made = secrets.token_bytes(48)
+        out.write(made)
+        out.flush()
+        os.fsync(out.fileno())
+    return made
+
+
+def allowed_hosts(host: str) -> list[str]:
+    """Return the names by which a browser may ask, so that a rebound name is refused."""
+    if host in ("0.0.0.0", "::", ""):
+        return ["*"]  # the operator opened it to the network; its names are not known here
+    return sorted({*LOOPBACK, host})
+
+
+def serve(
+    store_path: Path,
+    inbox: Path,
+    *,
+    host: str,
+    port: int,
+    outlet_names: Mapping[str, str] | None = None,
+) -> None:
+    """Serve the review desk until interrupted.
+
+    Raises:
+        StoreLockedError: another process owns the store.
+        StoreError: the store cannot be opened, or the database failed and has to be opened anew.
+    """
+    with open_store(store_path) as store:
+        app = create_app(
+            store,
+            secret=secret_of(store_path),
+            inbox=inbox,
+            outlet_names=outlet_names,
+            allowed_hosts=allowed_hosts(host),
+        )
+        server = uvicorn.Server(
+            uvicorn.Config(app, host=host, port=port, workers=1, log_level="warning",
+                           server_header=False, timeout_graceful_shutdown=5)
+        )  # fmt: skip
+        done = threading.Event()
+
+        def watch() -> None:
+            """A database that cannot go on is only cured by closing it."""
+            while not done.wait(_WATCH_SECONDS):
+                if store.broken:
+                    server.should_exit = True
+                    return
+
+        watcher = threading.Thread(target=watch, name="watch", daemon=True)
+        watcher.start()
+        try:
+            server.run()
+        finally:
+            done.set()
+            watcher.join()
+        if store.broken:
+            raise StoreError(
+                f"the database failed: {store.broken}",
+                where=str(store_path),
+                remedy="make room on the disk and start again; what was acknowledged is kept",
+            )

@@ -1,0 +1,102 @@
+"""The only place that opens the database file, and the lock that stands around it.
+
+DuckDB's own lock is taken after 2.x has read the file's headers, which can lose committed rows when
+several processes open one file. So an operating-system lock on a side file is held from before
+``connect`` until after ``close``, for every way of opening.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from kiemchung.errors import StoreError, StoreLockedError
+
+_POLL_SECONDS: Final = 0.05
+_FOREIGN_PID: Final = re.compile(r"PID (\d+)")
+CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
+    "autoinstall_known_extensions": "false",  # nothing is fetched in silence
+    "memory_limit": "1GB",
+}
+
+
+class SideLock:
+    """An exclusive lock on ``<store>.lock``; the file holds the process id of its owner."""
+
+    def __init__(self, store: Path) -> None:
+        self.path = store.with_name(f"{store.name}.lock")
+        self._handle: int | None = None
+
+    def acquire(self, wait_seconds: float) -> None:
+        """Take the lock.
+
+        Raises:
+            StoreLockedError: another process, or another store of this one, holds it.
+        """
+        deadline = time.monotonic() + wait_seconds
+        # flock belongs to the open file, so a second store in this process is refused as well.
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    text = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
+                    os.close(handle)
+                    raise self._refusal(text) from None
+                time.sleep(_POLL_SECONDS)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode("ascii"), 0)
+        self._handle = handle
+
+    def _refusal(self, text: str) -> StoreLockedError:
+        pid = int(text) if text.isdecimal() else None
+        owner = f"process {pid}" if pid is not None else "another process"
+        return StoreLockedError(
+            f"the store is in use by {owner}",
+            pid=pid,
+            where=str(self.path.with_name(self.path.name.removesuffix(".lock"))),
+            remedy="stop that process (perhaps `kiemchung serve`), or wait until it has finished",
+        )
+
+    def release(self) -> None:
+        """Give the lock back; the file stays, because removing it would race with the next one."""
+        if self._handle is not None:
+            os.ftruncate(self._handle, 0)
+            fcntl.flock(self._handle, fcntl.LOCK_UN)
+            os.close(self._handle)
+            self._handle = None
+
+
+def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open the file; the caller holds its `SideLock`.
+
+    Raises:
+        StoreLockedError: a program that is not kiemchung has the file open.
+        StoreError: the file is damaged, no DuckDB file, or made by a newer DuckDB.
+    """
+    try:
+        connection = duckdb.connect(str(path), read_only=read_only, config=dict(CONFIG))
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")  # the machine's zone changes no result
+        return connection
+    except duckdb.Error as error:
+        text = str(error).splitlines()[0]
+        if "lock" in text and (found := _FOREIGN_PID.search(str(error))):
+            raise StoreLockedError(
+                f"the store is in use by process {found[1]}",
+                pid=int(found[1]),
+                where=str(path),
+                remedy="close that program; only kiemchung may open the live file",
+            ) from error
+        raise StoreError(
+            f"the store cannot be opened: {text}",
+            where=str(path),
+            remedy="restore a backup with `kiemchung restore FILE`; the damaged file is kept",
+        ) from error

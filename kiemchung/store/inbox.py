@@ -1,0 +1,242 @@
+"""How a run's result reaches the store: a folder of Parquet files and a manifest.
+
+The batch never opens the database. It writes ``inbox/<run>/`` under a temporary name, flushes it
+to disk and renames it; the owner of the store takes a folder over by renaming it, too, so neither
+ever sees the other half way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kiemchung.domain import (
+    Article,
+    Batch,
+    Document,
+    Judgement,
+    Mention,
+    Passage,
+    Run,
+    digest,
+    sha256_hex,
+)
+from kiemchung.errors import BatchError
+from kiemchung.shards import arrow_schema, write_bytes_atomically, write_shard
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+QUARANTINE: Final = "quarantine"
+REASON: Final = "reason.txt"
+TABLES: Final[Mapping[str, type[Any]]] = {
+    "run": Run,
+    "document": Document,
+    "passage": Passage,
+    "article": Article,
+    "mention": Mention,
+    "judgement": Judgement,
+}
+_SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_TAKEN: Final = ".merging-"
+_REMEDY: Final = "publish that run again; its shards are still there"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadBatch:
+    """A batch whose files are all there, unchanged and of the right shape."""
+
+    run_id: str
+    tables: Mapping[str, pa.Table]
+
+
+def _fsync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def folder_name(run_id: str) -> str:
+    """Return a folder name for ``run_id`` that cannot lead out of the inbox."""
+    plain = _SAFE.fullmatch(run_id) and run_id != QUARANTINE
+    return run_id if plain else f"run-{digest(run_id)}"
+
+
+def write_batch(inbox: Path, batch: Batch) -> Path:
+    """Put ``batch`` into ``inbox`` and return its folder.
+
+    A batch of the same run that still waits there is replaced as a whole; one that was merged
+    before does no harm, because merging is idempotent.
+    """
+    inbox.mkdir(parents=True, exist_ok=True)
+    name = folder_name(batch.run.run_id)
+    for left_over in inbox.glob(f".tmp-{name}-*"):
+        shutil.rmtree(left_over, ignore_errors=True)  # of a writer that was killed
+    temporary = inbox / f".tmp-{name}-{os.getpid()}"
+    temporary.mkdir()
+    rows: dict[str, tuple[Any, ...]] = {
+        "run": (batch.run,),
+        "document": batch.documents,
+        "passage": batch.passages,
+        "article": batch.articles,
+        "mention": batch.mentions,
+        "judgement": batch.judgements,
+    }
+    files = {}
+    for table, cls in TABLES.items():
+        path = temporary / f"{table}.parquet"
+        write_shard(path, rows[table], cls)
+        files[table] = {
+            "file": path.name,
+            "rows": len(rows[table]),
+            "sha256": sha256_hex(path.read_bytes()),
+        }
+    manifest = {"format": FORMAT, "run_id": batch.run.run_id, "files": files}
+    text = json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    write_bytes_atomically(temporary / MANIFEST, text.encode("utf-8"))
+    _fsync_folder(temporary)
+    target = inbox / name
+    replaced = inbox / f".tmp-{name}-{os.getpid()}-replaced"
+    with suppress(FileNotFoundError):  # none waits, or the store's owner has just taken it over
+        target.rename(replaced)
+    temporary.rename(target)
+    _fsync_folder(inbox)
+    shutil.rmtree(replaced, ignore_errors=True)
+    return target
+
+
+def take_over(inbox: Path) -> list[Path]:
+    """Rename every waiting batch, so that no writer replaces it under our hands.
+
+    Those that an earlier owner had taken and not finished come first.
+    """
+    if not inbox.is_dir():
+        return []
+    taken = sorted(inbox.glob(f"{_TAKEN}*"))
+    busy = {p.name for p in taken}
+    for path in sorted(p for p in inbox.iterdir() if p.is_dir()):
+        if path.name.startswith(".") or path.name == QUARANTINE:
+            continue
+        claimed = inbox / f"{_TAKEN}{path.name}"
+        if claimed.name in busy:
+            continue  # its older version first; this one at the next call
+        try:
+            path.rename(claimed)
+        except FileNotFoundError:
+            continue  # replaced this very moment; the new one comes at the next call
+        taken.append(claimed)
+    return taken
+
+
+def waiting(inbox: Path) -> int:
+    """Return how many batches wait to be merged."""
+    if not inbox.is_dir():
+        return 0
+    names = [p.name for p in inbox.iterdir() if p.is_dir() and p.name != QUARANTINE]
+    return sum(1 for n in names if not n.startswith(".") or n.startswith(_TAKEN))
+
+
+def _manifest(folder: Path) -> tuple[str, dict[str, Any]]:
+    path = folder / MANIFEST
+    try:
+        parsed = json.loads(path.read_text(encoding="utf-8"))
+        run_id, form, files = parsed["run_id"], parsed["format"], parsed["files"]
+    except FileNotFoundError as error:
+        raise BatchError("no manifest", where=str(path), remedy=_REMEDY) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BatchError(f"unreadable manifest: {error!r}", where=str(path)) from error
+    if form != FORMAT:
+        raise BatchError(
+            f"manifest format {form!r}, this program reads {FORMAT}",
+            where=str(path),
+            remedy="use the same version of the program on both sides",
+        )
+    if not isinstance(run_id, str) or not isinstance(files, dict) or set(files) != set(TABLES):
+        raise BatchError("the manifest does not name all tables", where=str(path), remedy=_REMEDY)
+    return run_id, files
+
+
+def _read_table(path: Path, entry: object, cls: type[Any]) -> pa.Table:
+    if not isinstance(entry, dict) or not {"rows", "sha256"} <= set(entry):
+        raise BatchError("the manifest lacks rows or sha256", where=str(path), remedy=_REMEDY)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BatchError(f"missing: {error.strerror}", where=str(path), remedy=_REMEDY) from error
+    found = sha256_hex(data)
+    if found != entry["sha256"]:
+        raise BatchError(
+            f"SHA-256 is {found}, the manifest says {entry['sha256']}",
+            where=str(path),
+            remedy=_REMEDY,
+        )
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+    except (pa.ArrowException, OSError) as error:
+        raise BatchError(f"no Parquet: {error}", where=str(path), remedy=_REMEDY) from error
+    if table.num_rows != entry["rows"]:
+        raise BatchError(
+            f"{table.num_rows} rows, the manifest says {entry['rows']}",
+            where=str(path),
+            remedy=_REMEDY,
+        )
+    wanted = arrow_schema(cls)
+    if table.schema.names != wanted.names:
+        raise BatchError(
+            f"columns {table.schema.names}, expected {wanted.names}",
+            where=str(path),
+            remedy="use the same version of the program on both sides",
+        )
+    try:
+        return table.cast(wanted)
+    except (pa.ArrowException, ValueError) as error:
+        raise BatchError(f"other column types: {error}", where=str(path)) from error
+
+
+def read_batch(folder: Path) -> ReadBatch:
+    """Read and check a batch.
+
+    Raises:
+        BatchError: a file is missing, changed, no Parquet, or of another shape.
+    """
+    run_id, files = _manifest(folder)
+    # The table's own name makes the path: a name in the manifest could lead anywhere.
+    tables = {t: _read_table(folder / f"{t}.parquet", files[t], c) for t, c in TABLES.items()}
+    ids = tables["run"].column("run_id").to_pylist()
+    if ids != [run_id]:
+        raise BatchError(
+            f"the run table holds {ids}, the manifest names {run_id!r}",
+            where=str(folder),
+            remedy=_REMEDY,
+        )
+    return ReadBatch(run_id=run_id, tables=tables)
+
+
+def discard(folder: Path) -> None:
+    """Remove a batch that was merged."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def quarantine(inbox: Path, folder: Path, reason: str) -> Path:
+    """Set a damaged batch aside with the reason in a file; nothing of it is deleted."""
+    home = inbox / QUARANTINE
+    home.mkdir(parents=True, exist_ok=True)
+    name = folder.name.removeprefix(_TAKEN)
+    target, number = home / name, 1
+    while target.exists():
+        number += 1
+        target = home / f"{name}-{number}"
+    folder.rename(target)
+    write_bytes_atomically(target / REASON, (reason + "\n").encode("utf-8"))
+    return target

@@ -1,0 +1,325 @@
+"""One batch into the tables, in SQL over Arrow, inside the caller's transaction.
+
+Merging is idempotent by id: articles, mentions, passages and documents known by id are not doubled,
+a judgement is known by its content, and what belongs to a run is replaced as a whole. Tables that
+people write are not named in this module.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import duckdb
+
+from kiemchung.errors import BatchError
+from kiemchung.store.inbox import TABLES, ReadBatch
+
+SAMPLE_SHARE: Final = 0.05
+"""Share of the claims without a flag that goes blind into the queue (notes: miss estimate)."""
+
+# 2**32 * 0.05, as hex digits: a hash below it is in the sample on every machine and in every run.
+_SAMPLE_BELOW: Final = f"{int(SAMPLE_SHARE * 2**32):08x}"
+
+_ARTICLE_TEXT: Final = (
+    "concat_ws(chr(10) || chr(10), nullif(a.title, ''), nullif(a.lead, ''), nullif(a.body, ''))"
+)
+_PASSAGE_SHA: Final = (
+    "sha256(citation || chr(31) || text || chr(31) || valid_from::VARCHAR || chr(31)"
+    " || coalesce(valid_to::VARCHAR, ''))"
+)
+_EVIDENCE: Final = (
+    '[{"passage_id": "VARCHAR", "passage_sha256": "VARCHAR", "rank": "BIGINT",'
+    ' "score": "DOUBLE", "on_point": "BOOLEAN"}]'
+)
+_DIFFERENCES: Final = (
+    '[{"kind": "VARCHAR", "claim": "VARCHAR", "evidence": "VARCHAR", "start": "BIGINT",'
+    ' "end": "BIGINT"}]'
+)
+
+_ARTICLE_COLUMNS: Final = (
+    "outlet, url, canonical_url, title, lead, body, published_at, published_method, fetched_at,"
+    " raw_sha256, title_method, lead_method, body_method, noarchive, about_cooperatives,"
+    " topic_reason, story_id, copied_from"
+)
+# What a later extraction may know better; address and text are part of the id and cannot change.
+_ARTICLE_UPDATES: Final = (
+    "published_at", "published_method", "title_method", "lead_method", "body_method", "noarchive",
+    "about_cooperatives", "topic_reason", "story_id", "copied_from",
+)  # fmt: skip
+_MENTION_UPDATES: Final = (
+    "claim_id", "checkability", "check_worthiness", "speech", "as_of", "as_of_method",
+)  # fmt: skip
+_DOCUMENT_COLUMNS: Final = (
+    "number", "title", "short_names", "kind", "publisher", "issued", "valid_from", "valid_to",
+    "url", "snapshot_as_of",
+)  # fmt: skip
+_PASSAGE_COLUMNS: Final = (
+    "passage_id, sha256, doc_id, kind, locator, text, citation, valid_from, valid_to, url, topic,"
+    " cues, excludes, conditions, supersedes, series, unit, as_of, checked"
+)
+_PASSAGE_UPDATES: Final = (
+    "doc_id", "kind", "locator", "url", "topic", "cues", "excludes", "conditions", "supersedes",
+    "series", "unit", "as_of", "checked",
+)  # fmt: skip
+
+
+def _twice(table: str, name: str) -> str:
+    return f"SELECT {name} FROM b_{table} GROUP BY 1 HAVING count(*) > 1"
+
+
+# Each finds rows that must not be there; the words say what is wrong with the batch.
+_REFUSALS: Final = (
+    ("twice in the batch: article {}", _twice("article", "article_id")),
+    ("twice in the batch: mention {}", _twice("mention", "mention_id")),
+    ("judged twice: mention {}", _twice("judgement", "mention_id")),
+    ("twice in the batch: passage {}", _twice("passage", "passage_id")),
+    ("twice in the batch: document {}", _twice("document", "doc_id")),
+    (
+        "mention {} names an article that is not in the batch",
+        "SELECT mention_id FROM b_mention ANTI JOIN b_article USING (article_id)",
+    ),
+    (
+        "judgement {} names a mention that is not in the batch",
+        "SELECT judgement_id FROM b_judgement ANTI JOIN b_mention USING (mention_id)",
+    ),
+    (
+        "passage {} names a document that is not in the batch",
+        "SELECT passage_id FROM b_passage ANTI JOIN b_document USING (doc_id)",
+    ),
+    (
+        "judgement {} names a passage, or a wording of it, that is not in the batch",
+        "SELECT e.judgement_id FROM b_evidence AS e ANTI JOIN b_wording AS w"
+        " ON w.passage_id = e.passage_id AND w.sha256 = e.passage_sha256",
+    ),
+    (
+        "judgement {} is a flag without a passage",
+        "SELECT judgement_id FROM b_judgement WHERE flagged AND judgement_id NOT IN"
+        " (SELECT judgement_id FROM b_evidence)",
+    ),
+    (
+        "article {} has another text than the one stored under its id",
+        "SELECT article_id FROM b_article AS b JOIN article AS a USING (article_id)"
+        " WHERE a.title <> b.title OR a.lead <> b.lead OR a.body <> b.body",
+    ),
+    (
+        "mention {} has another place than the one stored under its id",
+        "SELECT mention_id FROM b_mention AS b JOIN mention AS m USING (mention_id)"
+        " JOIN article AS a USING (article_key) WHERE m.text <> b.text"
+        ' OR m.start_char <> b.start OR m.end_char <> b."end" OR a.article_id <> b.article_id',
+    ),
+    (
+        "judgement {} belongs to another run",
+        "SELECT judgement_id FROM b_judgement WHERE run_id <> (SELECT run_id FROM b_run)",
+    ),
+    (
+        "mention {} does not stand at its place in the article",
+        "SELECT m.mention_id FROM b_mention AS m JOIN b_article AS a USING (article_id)"
+        f" WHERE substring({_ARTICLE_TEXT}, m.start + 1, m.\"end\" - m.start) <> m.text",
+    ),
+)  # fmt: skip
+
+
+def _differs(names: tuple[str, ...], old: str, new: str) -> str:
+    return " OR ".join(f"{old}.{n} IS DISTINCT FROM {new}.{n}" for n in names)
+
+
+def _assign(names: tuple[str, ...], new: str) -> str:
+    return ", ".join(f"{n} = {new}.{n}" for n in names)
+
+
+def _stage(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Derive from the batch what several statements need."""
+    cursor.execute(
+        "CREATE OR REPLACE TEMP TABLE b_wording AS"
+        f" SELECT *, {_PASSAGE_SHA} AS sha256 FROM b_passage"
+    )
+    cursor.execute(
+        "CREATE OR REPLACE TEMP TABLE b_evidence AS SELECT judgement_id, e.* FROM ("
+        f"SELECT judgement_id, unnest(from_json(evidence, '{_EVIDENCE}')) AS e FROM b_judgement)"
+    )
+    cursor.execute(
+        "CREATE OR REPLACE TEMP TABLE b_judged AS SELECT j.*,"
+        " sha256(concat_ws(chr(31), mention_id, model_id, base_version, threshold::VARCHAR, status,"
+        " coalesce(label, ''), coalesce(nei_reason, ''), coalesce(p_supported::VARCHAR, ''),"
+        " coalesce(p_refuted::VARCHAR, ''), coalesce(p_nei::VARCHAR, ''), flagged::VARCHAR,"
+        " error, evidence, differences)) AS content_sha256,"
+        " coalesce(s.evidence_sha256, '') AS evidence_sha256"
+        " FROM b_judgement AS j LEFT JOIN (SELECT judgement_id,"
+        " sha256(string_agg(passage_sha256, chr(31) ORDER BY passage_sha256)) AS evidence_sha256"
+        " FROM b_evidence WHERE on_point GROUP BY judgement_id) AS s USING (judgement_id)"
+    )
+
+
+def _refuse(cursor: duckdb.DuckDBPyConnection, run_id: str) -> None:
+    for words, query in _REFUSALS:
+        found = cursor.execute(f"SELECT * FROM ({query}) LIMIT 1").fetchone()
+        if found is not None:
+            raise BatchError(
+                words.format(found[0]),
+                where=run_id,
+                remedy="publish that run again with the same version of the program",
+            )
+
+
+def _merge_run(cursor: duckdb.DuckDBPyConnection, now: datetime) -> int:
+    known = cursor.execute("SELECT run_key FROM run JOIN b_run USING (run_id)").fetchone()
+    if known is None:
+        (top,) = cursor.execute("SELECT coalesce(max(run_key), 0) FROM run").fetchone() or (0,)
+        key = int(top) + 1
+    else:
+        key = int(known[0])
+        cursor.execute("DELETE FROM run WHERE run_key = ?", [key])
+    cursor.execute(
+        "INSERT INTO run SELECT ?, run_id, week, outlets, config_sha256, code_version,"
+        " base_version, model_id, accounting, alarms, (SELECT count(*) FROM b_article),"
+        " (SELECT count(*) FROM b_mention), (SELECT count(*) FROM b_judgement), ? FROM b_run",
+        [key, now],
+    )
+    return key
+
+
+def _merge_documents(cursor: duckdb.DuckDBPyConnection) -> None:
+    columns = ", ".join(_DOCUMENT_COLUMNS)
+    cursor.execute(
+        f"UPDATE document SET {_assign(_DOCUMENT_COLUMNS, 'b')} FROM b_document AS b"
+        f" WHERE document.doc_id = b.doc_id AND ({_differs(_DOCUMENT_COLUMNS, 'document', 'b')})"
+    )
+    cursor.execute(
+        f"INSERT INTO document (document_key, doc_id, {columns})"
+        " SELECT (SELECT coalesce(max(document_key), 0) FROM document)"
+        f" + row_number() OVER (ORDER BY doc_id), doc_id, {columns}"
+        " FROM b_document ANTI JOIN document USING (doc_id)"
+    )
+    same = "p.passage_id = b.passage_id AND p.sha256 = b.sha256"
+    cursor.execute(
+        f"UPDATE passage AS p SET {_assign(_PASSAGE_UPDATES, 'b')} FROM b_wording AS b"
+        f" WHERE {same} AND ({_differs(_PASSAGE_UPDATES, 'p', 'b')})"
+    )
+    cursor.execute(
+        f"INSERT INTO passage (passage_key, {_PASSAGE_COLUMNS})"
+        " SELECT (SELECT coalesce(max(passage_key), 0) FROM passage)"
+        f" + row_number() OVER (ORDER BY passage_id, sha256), {_PASSAGE_COLUMNS}"
+        " FROM b_wording AS b ANTI JOIN passage USING (passage_id, sha256)"
+    )
+
+
+def _merge_articles(cursor: duckdb.DuckDBPyConnection) -> None:
+    cursor.execute(
+        f"UPDATE article AS a SET {_assign(_ARTICLE_UPDATES, 'b')} FROM b_article AS b"
+        f" WHERE a.article_id = b.article_id AND ({_differs(_ARTICLE_UPDATES, 'a', 'b')})"
+    )
+    cursor.execute(
+        f"INSERT INTO article (article_key, article_id, {_ARTICLE_COLUMNS})"
+        " SELECT (SELECT coalesce(max(article_key), 0) FROM article)"
+        f" + row_number() OVER (ORDER BY article_id), article_id, {_ARTICLE_COLUMNS}"
+        " FROM b_article ANTI JOIN article USING (article_id)"
+    )
+    cursor.execute(
+        f"UPDATE mention AS m SET {_assign(_MENTION_UPDATES, 'b')} FROM b_mention AS b"
+        f" WHERE m.mention_id = b.mention_id AND ({_differs(_MENTION_UPDATES, 'm', 'b')})"
+    )
+    cursor.execute(
+        "INSERT INTO mention (mention_key, mention_id, article_key, claim_id, start_char,"
+        " end_char, text, checkability, check_worthiness, speech, as_of, as_of_method)"
+        " SELECT (SELECT coalesce(max(mention_key), 0) FROM mention)"
+        ' + row_number() OVER (ORDER BY a.article_key, b.start, b."end", b.mention_id),'
+        ' b.mention_id, a.article_key, b.claim_id, b.start, b."end", b.text, b.checkability,'
+        " b.check_worthiness, b.speech, b.as_of, b.as_of_method"
+        " FROM b_mention AS b JOIN article AS a USING (article_id)"
+        " ANTI JOIN mention AS m ON m.mention_id = b.mention_id"
+    )
+
+
+def _merge_judgements(cursor: duckdb.DuckDBPyConnection) -> None:
+    (top,) = cursor.execute("SELECT coalesce(max(judgement_key), 0) FROM judgement").fetchone() or (
+        0,
+    )
+    columns = (
+        "model_id, base_version, threshold, status, label, nei_reason, p_supported, p_refuted,"
+        " p_nei, flagged, error"
+    )
+    cursor.execute(
+        "INSERT INTO judgement (judgement_key, judgement_id, content_sha256, evidence_sha256,"
+        f" mention_key, {columns}) SELECT ?::BIGINT + row_number() OVER (ORDER BY m.mention_key),"
+        f" b.judgement_id, b.content_sha256, b.evidence_sha256, m.mention_key, {columns}"
+        " FROM b_judged AS b JOIN mention AS m USING (mention_id)"
+        " ANTI JOIN judgement AS j"
+        " ON j.judgement_id = b.judgement_id AND j.content_sha256 = b.content_sha256",
+        [top],
+    )
+    cursor.execute(
+        "INSERT INTO judgement_evidence SELECT j.judgement_key, e.rank, p.passage_key, e.score,"
+        " e.on_point FROM judgement AS j JOIN b_evidence AS e USING (judgement_id)"
+        " JOIN passage AS p ON p.passage_id = e.passage_id AND p.sha256 = e.passage_sha256"
+        " WHERE j.judgement_key > ? ORDER BY 1, 2",
+        [top],
+    )
+    cursor.execute(
+        "INSERT INTO judgement_difference SELECT judgement_key, ordinal, d.kind, d.claim,"
+        ' d.evidence, d.start, d."end" FROM (SELECT j.judgement_key,'
+        f" unnest(from_json(b.differences, '{_DIFFERENCES}')) AS d,"
+        " generate_subscripts(from_json(b.differences,"
+        f" '{_DIFFERENCES}'), 1) AS ordinal"
+        " FROM judgement AS j JOIN b_judged AS b USING (judgement_id)"
+        " WHERE j.judgement_key > ?) ORDER BY 1, 2",
+        [top],
+    )
+
+
+def _replace_membership(cursor: duckdb.DuckDBPyConnection, run_key: int) -> None:
+    for table in ("run_article", "run_mention", "run_judgement", "selection"):
+        cursor.execute(f"DELETE FROM {table} WHERE run_key = ?", [run_key])
+    cursor.execute(
+        "INSERT INTO run_article SELECT ?, article_key FROM article"
+        " SEMI JOIN b_article USING (article_id) ORDER BY article_key",
+        [run_key],
+    )
+    cursor.execute(
+        "INSERT INTO run_mention SELECT ?, mention_key FROM mention"
+        " SEMI JOIN b_mention USING (mention_id) ORDER BY mention_key",
+        [run_key],
+    )
+    cursor.execute(
+        "INSERT INTO run_judgement SELECT ?, j.mention_key, j.judgement_key FROM judgement AS j"
+        " JOIN b_judged AS b USING (judgement_id, content_sha256) ORDER BY j.mention_key",
+        [run_key],
+    )
+    cursor.execute(
+        "INSERT INTO selection SELECT ?, r.mention_key, 'flag', 1.0 FROM run_judgement AS r"
+        " JOIN judgement AS j USING (judgement_key)"
+        " WHERE r.run_key = ? AND j.flagged ORDER BY r.mention_key",
+        [run_key, run_key],
+    )
+    # One mention for each claim, drawn by the hash of week and claim: a repeat draws the same.
+    cursor.execute(
+        "INSERT INTO selection SELECT ?, min(r.mention_key), 'sample', ?"
+        " FROM run_judgement AS r JOIN judgement AS j USING (judgement_key)"
+        " JOIN mention AS m ON m.mention_key = r.mention_key"
+        " WHERE r.run_key = ? AND NOT j.flagged AND m.checkability = 'CHECKABLE'"
+        " AND substring(sha256((SELECT week FROM b_run) || chr(31) || m.claim_id), 1, 8) < ?"
+        " GROUP BY m.claim_id ORDER BY 2",
+        [run_key, SAMPLE_SHARE, run_key, _SAMPLE_BELOW],
+    )
+
+
+def merge(cursor: duckdb.DuckDBPyConnection, batch: ReadBatch, *, now: datetime) -> None:
+    """Merge ``batch``; the caller has begun a transaction and ends it.
+
+    Raises:
+        BatchError: rows contradict each other.
+        duckdb.Error: a row breaks a CHECK, or the database cannot go on.
+    """
+    try:
+        for name in TABLES:
+            cursor.register(f"b_{name}", batch.tables[name])
+        _stage(cursor)
+        _refuse(cursor, batch.run_id)
+        run_key = _merge_run(cursor, now)
+        _merge_documents(cursor)
+        _merge_articles(cursor)
+        _merge_judgements(cursor)
+        _replace_membership(cursor, run_key)
+    finally:
+        for name in TABLES:
+            cursor.unregister(f"b_{name}")

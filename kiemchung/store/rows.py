@@ -1,0 +1,208 @@
+"""What the store hands out; frozen values, no cursor behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from kiemchung.domain import (
+    Accounting,
+    Article,
+    Decision,
+    Difference,
+    Distortion,
+    Document,
+    Judgement,
+    Label,
+    Mention,
+    NeiReason,
+    Passage,
+    Review,
+    Speech,
+    Status,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceRow:
+    """A passage as it stood when a model read it, with its citation and its days."""
+
+    passage_id: str
+    passage_sha256: str
+    rank: int
+    score: float
+    on_point: bool
+    citation: str
+    text: str
+    valid_from: date
+    valid_to: date | None
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagRow:
+    """One flagged mention with all that is needed to derive it again; no article text."""
+
+    mention_id: str
+    judgement_id: str
+    run_id: str
+    week: str
+    claim_id: str
+    claim: str
+    start: int
+    end: int
+    speech: Speech
+    as_of: date
+    as_of_method: str
+    article_id: str
+    outlet: str
+    url: str
+    title: str
+    published_at: datetime | None
+    fetched_at: datetime
+    raw_sha256: str
+    story_id: str
+    copies: int  # mentions of the same canonical claim in the store, this one included
+    model_id: str
+    base_version: str
+    threshold: float
+    config_sha256: str
+    code_version: str
+    label: Label
+    p_supported: float
+    p_refuted: float
+    p_nei: float
+    evidence: tuple[EvidenceRow, ...]
+    differences: tuple[Difference, ...]
+    decision: Decision | None  # the current one; None: nobody has concluded, or all was undone
+    decided_at: datetime | None
+    decision_before_model: Decision | None
+    distortions: tuple[Distortion, ...]
+    cited_passages: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Somebody who may sign in."""
+
+    key: int
+    name: str
+    role: str
+    must_change: bool
+
+    @property
+    def may_review(self) -> bool:
+        """Readers look on."""
+        return self.role != "reader"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueEntry:
+    """A canonical claim with the same passages beside it, however many mentions it has.
+
+    The same words about another day meet other passages, so they are an entry of their own.
+    """
+
+    mention_key: int  # the mention that is put before the reviewer
+    mention_keys: tuple[int, ...]
+    text: str
+    outlet: str
+    title: str
+    published_at: datetime | None
+    as_of: date
+    weeks: tuple[str, ...]
+    flagged: bool
+    sampled: bool
+    p_refuted: float | None
+    label: Label | None
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownPassage:
+    """A passage beside a claim, and the version before it where there is one."""
+
+    passage: Passage
+    rank: int
+    on_point: bool
+    predecessor: Passage | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """Another place at which the same canonical claim appears."""
+
+    mention_key: int
+    outlet: str
+    title: str
+    url: str
+    published_at: datetime | None
+    as_of: date
+    decision: Decision | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlindChoice:
+    """What a reviewer concluded before the suggestion was shown."""
+
+    decision: Decision
+    distortions: tuple[Distortion, ...]
+    cited_passages: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemReview:
+    """A standing review with the key of its mention."""
+
+    review: Review
+    mention_key: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A mention with its article, its passages and what was said about it."""
+
+    mention_key: int
+    mention: Mention
+    article: Article
+    week: str
+    judgement: Judgement | None
+    passages: tuple[ShownPassage, ...]
+    documents: tuple[Document, ...]
+    copies: tuple[Copy, ...]
+    decision: Review | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """A merged run and its sums."""
+
+    run_id: str
+    week: str
+    outlets: tuple[str, ...]
+    code_version: str
+    base_version: str
+    model_id: str
+    accounting: Accounting
+    alarms: tuple[str, ...]
+    articles: int
+    mentions: int
+    judgements: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeekCounts:
+    """How the claims of a week stand, each counted once."""
+
+    checkability: dict[str, int]
+    status: dict[Status, int]
+    label: dict[Label, int]
+    nei_reason: dict[NeiReason, int]
+    flagged: int
+    decisions: dict[Decision, int]
+    sample_size: int
+    sample_decided: int
+    sample_refuted: int

@@ -1,0 +1,1218 @@
+"""The store: one process owns the file, each request has its cursor, reviews are append-only."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, TypeVar
+
+import duckdb
+
+from kiemchung.domain import (
+    Accounting,
+    Article,
+    AsOfMethod,
+    Checkability,
+    Decision,
+    Difference,
+    Distortion,
+    Document,
+    Evidence,
+    Judgement,
+    Label,
+    Mention,
+    NeiReason,
+    Passage,
+    PassageKind,
+    Review,
+    Speech,
+    Status,
+    sha256_hex,
+)
+from kiemchung.errors import BatchError, InputError, StoreError
+from kiemchung.store import accounts, inbox
+from kiemchung.store.checks import problems
+from kiemchung.store.connection import SideLock, connect
+from kiemchung.store.merge import merge
+from kiemchung.store.migrate import applied, migrate
+from kiemchung.store.queue import VIEWS, QueueCache
+from kiemchung.store.rows import (
+    Account,
+    BlindChoice,
+    Copy,
+    EvidenceRow,
+    FlagRow,
+    Item,
+    ItemReview,
+    QueueEntry,
+    RunRow,
+    ShownPassage,
+    WeekCounts,
+)
+
+LOG = logging.getLogger(__name__)
+T = TypeVar("T")
+MAX_NOTE: Final = 4000
+MAX_SECONDS: Final = 4 * 3600.0  # a page left open over lunch says nothing about effort
+
+# These say that the rows are wrong, not that the machine is: the batch is set aside.
+_BAD_ROWS: Final = (
+    BatchError,
+    duckdb.IntegrityError,
+    duckdb.DataError,
+    duckdb.ProgrammingError,
+)
+
+_MENTION: Final = (
+    "m.mention_key, m.mention_id, a.article_id, m.claim_id, m.start_char AS start,"
+    ' m.end_char AS "end", m.text, m.checkability, m.check_worthiness, m.speech, m.as_of,'
+    " m.as_of_method"
+)
+_JUDGEMENT: Final = (
+    "j.judgement_key, j.judgement_id, m.mention_id, j.model_id, j.base_version, j.threshold,"
+    " j.status, j.label, j.nei_reason, j.p_supported, j.p_refuted, j.p_nei, j.flagged, j.error"
+)
+_PASSAGE: Final = (
+    "p.passage_key, p.passage_id, p.doc_id, p.kind, p.locator, p.text, p.citation, p.valid_from,"
+    " p.valid_to, p.url, p.topic, p.cues, p.excludes, p.conditions, p.supersedes, p.series,"
+    " p.unit, p.as_of, p.checked"
+)
+
+
+def _records(
+    cursor: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()
+) -> list[dict[str, Any]]:
+    """Return all rows at once: the next execute on this cursor would replace them."""
+    table = cursor.execute(query, list(parameters)).to_arrow_table()
+    return list(table.to_pylist())
+
+
+def _utc(value: datetime | None) -> datetime | None:
+    return None if value is None else value.astimezone(UTC)
+
+
+def _optional(kind: Callable[[str], T], value: str | None) -> T | None:
+    return None if value is None else kind(value)
+
+
+def _mention(row: Mapping[str, Any]) -> Mention:
+    return Mention(
+        mention_id=row["mention_id"],
+        article_id=row["article_id"],
+        claim_id=row["claim_id"],
+        start=row["start"],
+        end=row["end"],
+        text=row["text"],
+        checkability=Checkability(row["checkability"]),
+        check_worthiness=row["check_worthiness"],
+        speech=Speech(row["speech"]),
+        as_of=row["as_of"],
+        as_of_method=AsOfMethod(row["as_of_method"]),
+    )
+
+
+def _passage(row: Mapping[str, Any]) -> Passage:
+    return Passage(
+        passage_id=row["passage_id"],
+        doc_id=row["doc_id"],
+        kind=PassageKind(row["kind"]),
+        locator=row["locator"],
+        text=row["text"],
+        citation=row["citation"],
+        valid_from=row["valid_from"],
+        valid_to=row["valid_to"],
+        url=row["url"],
+        topic=row["topic"],
+        cues=tuple(tuple(group) for group in json.loads(row["cues"])),
+        excludes=tuple(json.loads(row["excludes"])),
+        conditions=tuple(json.loads(row["conditions"])),
+        supersedes=row["supersedes"],
+        series=row["series"],
+        unit=row["unit"],
+        as_of=row["as_of"],
+        checked=row["checked"],
+    )
+
+
+def _review(row: Mapping[str, Any]) -> Review:
+    created = _utc(row["created_at"])
+    assert created is not None
+    return Review(
+        review_id=row["review_key"],
+        mention_id=row["mention_id"],
+        judgement_id=row["judgement_id"] or "",
+        reviewer=row["reviewer"],
+        decision=Decision(row["decision"]),
+        decision_before_model=_optional(Decision, row["decision_before_model"]),
+        shown_model=row["shown_model"],
+        distortions=tuple(Distortion(d) for d in row["distortions"]),
+        cited_passages=tuple(row["cited_passages"]),
+        note=row["note"],
+        seconds=row["seconds"],
+        created_at=created,
+        undoes=row["undoes"],
+    )
+
+
+_REVIEWS: Final = (
+    "SELECT r.*, m.mention_id, m.text, j.judgement_id, a.name AS reviewer FROM {} AS r"
+    " JOIN mention AS m USING (mention_key) JOIN account AS a USING (account_key)"
+    " LEFT JOIN judgement AS j ON j.judgement_key = r.judgement_key"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Beside:
+    judgement: Judgement | None = None
+    passages: tuple[ShownPassage, ...] = ()
+    documents: tuple[Document, ...] = ()
+    week: str = ""
+
+
+class Store:
+    """An open store; use it as a context manager, made by `open_store`."""
+
+    def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection, lock: SideLock) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = lock
+        self._people = threading.RLock()  # ascending keys: one writer of people's rows at a time
+        self._merging = threading.Lock()  # a decision never waits for a merge
+        self._closed = False
+        self.broken = ""  # why the database cannot go on; the owner process has to end then
+        self._queue = QueueCache()
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, then give the lock back."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._connection.close()
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of its own: results of a shared one are replaced by the next execute.
+
+        Raises:
+            StoreError: the database says that it cannot go on (disk full, damaged file).
+        """
+        if self._closed:
+            raise StoreError("the store is closed", where=str(self.path))
+        cursor = self._connection.cursor()
+        try:
+            yield cursor
+        except (duckdb.OperationalError, duckdb.InternalError, duckdb.FatalException) as error:
+            text = str(error).splitlines()[0]
+            if isinstance(error, duckdb.FatalException | duckdb.InternalException):
+                self.broken = text
+            raise StoreError(
+                f"the database failed: {text}",
+                where=str(self.path),
+                remedy="make room on the disk and start again; what was acknowledged is kept",
+            ) from error
+        finally:
+            cursor.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One transaction on people's tables, durable when it returns."""
+        with self._people, self._cursor() as cursor:
+            cursor.execute("BEGIN TRANSACTION")
+            try:
+                yield cursor
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            cursor.execute("COMMIT")
+
+    def _read(self, query: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
+        with self._cursor() as cursor:
+            return _records(cursor, query, parameters)
+
+    # -- the batch -------------------------------------------------------------------------------
+
+    def merge_inbox(self, folder: Path) -> list[str]:
+        """Merge every waiting batch, one transaction each, and return their run ids.
+
+        A damaged batch goes to ``quarantine/`` with its reason; the others are merged all the same.
+
+        Raises:
+            StoreError: the database failed; the batch stays and is merged at the next call.
+        """
+        merged = []
+        with self._merging:
+            while taken := inbox.take_over(folder):
+                for path in taken:
+                    try:
+                        batch = inbox.read_batch(path)
+                        self._merge(batch)
+                    except _BAD_ROWS as error:
+                        target = inbox.quarantine(folder, path, str(error))
+                        LOG.warning("batch %s refused: %s", target, error)
+                        continue
+                    inbox.discard(path)
+                    merged.append(batch.run_id)
+        return merged
+
+    def _merge(self, batch: inbox.ReadBatch) -> None:
+        with self._cursor() as cursor:
+            cursor.execute("BEGIN TRANSACTION")
+            try:
+                merge(cursor, batch, now=datetime.now(UTC))
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            cursor.execute("COMMIT")
+            self._queue.forget_machine()
+            try:
+                cursor.execute("CHECKPOINT")
+            except duckdb.TransactionException:
+                LOG.info("checkpoint put off: a request is reading")
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def counts(self) -> dict[str, int]:
+        """Return how many rows there are; machine rows as their runs stand now."""
+        (row,) = self._read(
+            "SELECT (SELECT count(*) FROM run) AS runs,"
+            " (SELECT count(DISTINCT article_key) FROM run_article) AS articles,"
+            " (SELECT count(DISTINCT mention_key) FROM run_mention) AS mentions,"
+            " (SELECT count(DISTINCT claim_id) FROM mention SEMI JOIN run_mention"
+            "  USING (mention_key)) AS claims,"
+            " (SELECT count(DISTINCT judgement_key) FROM run_judgement) AS judgements,"
+            " (SELECT count(*) FROM current_judgement JOIN judgement USING (judgement_key)"
+            "  WHERE flagged) AS flags,"
+            " (SELECT count(*) FROM document) AS documents,"
+            " (SELECT count(*) FROM passage) AS passages,"
+            " (SELECT count(*) FROM review) AS reviews,"
+            " (SELECT count(*) FROM current_review WHERE decision <> 'SKIPPED') AS decided,"
+            " (SELECT count(*) FROM account WHERE active) AS accounts"
+        )
+        return {name: int(value) for name, value in row.items()}
+
+    def problems(self) -> list[str]:
+        """Return what the check queries find wrong: doubled ids, dangling keys, lost rows."""
+        with self._cursor() as cursor:
+            return problems(cursor)
+
+    def runs(self, week: str | None = None) -> list[RunRow]:
+        """Return the merged runs, of one week or all, oldest first."""
+        rows = self._read(
+            "SELECT * FROM run WHERE ?::VARCHAR IS NULL OR week = ? ORDER BY run_key", [week, week]
+        )
+        return [
+            RunRow(
+                run_id=r["run_id"],
+                week=r["week"],
+                outlets=tuple(json.loads(r["outlets"])),
+                code_version=r["code_version"],
+                base_version=r["base_version"],
+                model_id=r["model_id"],
+                accounting=Accounting(**json.loads(r["accounting"])),
+                alarms=tuple(json.loads(r["alarms"])),
+                articles=r["articles"],
+                mentions=r["mentions"],
+                judgements=r["judgements"],
+            )
+            for r in rows
+        ]
+
+    def weeks(self) -> list[str]:
+        """Return the weeks that have runs, latest first."""
+        return [r["week"] for r in self._read("SELECT DISTINCT week FROM run ORDER BY week DESC")]
+
+    def _evidence(
+        self, cursor: duckdb.DuckDBPyConnection, where: str, parameters: Sequence[object]
+    ) -> dict[int, list[dict[str, Any]]]:
+        rows = _records(
+            cursor,
+            "SELECT e.judgement_key, e.rank, e.score, e.on_point, p.sha256 AS passage_sha256,"
+            f" {_PASSAGE} FROM judgement_evidence AS e JOIN passage AS p USING (passage_key)"
+            f" WHERE {where} ORDER BY e.judgement_key, e.rank",
+            parameters,
+        )
+        found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for row in rows:
+            found[row["judgement_key"]].append(row)
+        return found
+
+    def _differences(
+        self, cursor: duckdb.DuckDBPyConnection, where: str, parameters: Sequence[object]
+    ) -> dict[int, list[Difference]]:
+        rows = _records(
+            cursor,
+            f"SELECT * FROM judgement_difference WHERE {where} ORDER BY judgement_key, ordinal",
+            parameters,
+        )
+        found: dict[int, list[Difference]] = defaultdict(list)
+        for row in rows:
+            found[row["judgement_key"]].append(
+                Difference(
+                    kind=Distortion(row["kind"]),
+                    claim=row["claim"],
+                    evidence=row["evidence"],
+                    start=row["start_char"],
+                    end=row["end_char"],
+                )
+            )
+        return found
+
+    @staticmethod
+    def _judgement(
+        row: Mapping[str, Any],
+        run_id: str,
+        evidence: Sequence[Mapping[str, Any]],
+        differences: Sequence[Difference],
+    ) -> Judgement:
+        return Judgement(
+            judgement_id=row["judgement_id"],
+            mention_id=row["mention_id"],
+            run_id=run_id,
+            model_id=row["model_id"],
+            base_version=row["base_version"],
+            threshold=row["threshold"],
+            status=Status(row["status"]),
+            label=_optional(Label, row["label"]),
+            nei_reason=_optional(NeiReason, row["nei_reason"]),
+            p_supported=row["p_supported"],
+            p_refuted=row["p_refuted"],
+            p_nei=row["p_nei"],
+            flagged=row["flagged"],
+            evidence=tuple(
+                Evidence(
+                    passage_id=e["passage_id"],
+                    passage_sha256=e["passage_sha256"],
+                    rank=e["rank"],
+                    score=e["score"],
+                    on_point=e["on_point"],
+                )
+                for e in evidence
+            ),
+            differences=tuple(differences),
+            error=row["error"],
+        )
+
+    def judged_mentions(self, *, flagged_only: bool = False) -> list[tuple[Mention, Judgement]]:
+        """Return every judged mention with its current judgement, in the order of the store."""
+        chosen = (
+            "judgement_key IN (SELECT c.judgement_key FROM current_judgement AS c"
+            " JOIN judgement AS x ON x.judgement_key = c.judgement_key"
+            f"{' AND x.flagged' if flagged_only else ''})"
+        )
+        with self._cursor() as cursor:
+            rows = _records(
+                cursor,
+                f"SELECT {_MENTION}, {_JUDGEMENT.replace('m.mention_id, ', '')}, r.run_id"
+                " FROM current_judgement AS c JOIN judgement AS j"
+                " ON j.judgement_key = c.judgement_key"
+                " JOIN run AS r ON r.run_key = c.run_key"
+                " JOIN mention AS m ON m.mention_key = c.mention_key"
+                " JOIN article AS a ON a.article_key = m.article_key"
+                f"{' WHERE j.flagged' if flagged_only else ''} ORDER BY m.mention_key",
+            )
+            evidence = self._evidence(cursor, f"e.{chosen}", [])
+            differences = self._differences(cursor, chosen, [])
+        return [
+            (
+                _mention(r),
+                self._judgement(
+                    r,
+                    r["run_id"],
+                    evidence.get(r["judgement_key"], []),
+                    differences.get(r["judgement_key"], []),
+                ),
+            )
+            for r in rows
+        ]
+
+    def flags(self, week: str | None = None) -> list[FlagRow]:
+        """Return the flagged mentions of ``week``, or all: most certain first.
+
+        The week is that of the run whose judgement counts now.
+        """
+        with self._cursor() as cursor:
+            rows = _records(
+                cursor,
+                f"SELECT {_MENTION}, {_JUDGEMENT.replace('m.mention_id, ', '')}, r.run_id, r.week,"
+                " r.config_sha256, r.code_version, a.outlet, a.url, a.title, a.published_at,"
+                " a.fetched_at, a.raw_sha256, a.story_id,"
+                " (SELECT count(*) FROM mention AS c SEMI JOIN run_mention USING (mention_key)"
+                "  WHERE c.claim_id = m.claim_id) AS copies,"
+                " d.decision, d.created_at AS decided_at, d.decision_before_model,"
+                " d.distortions, d.cited_passages, d.note"
+                " FROM current_judgement AS q JOIN judgement AS j"
+                " ON j.judgement_key = q.judgement_key"
+                " JOIN run AS r ON r.run_key = q.run_key"
+                " JOIN mention AS m ON m.mention_key = q.mention_key"
+                " JOIN article AS a ON a.article_key = m.article_key"
+                " LEFT JOIN current_review AS d ON d.mention_key = m.mention_key"
+                "  AND d.decision <> 'SKIPPED'"
+                " WHERE j.flagged AND (?::VARCHAR IS NULL OR r.week = ?)"
+                " ORDER BY j.p_refuted DESC, m.mention_key",
+                [week, week],
+            )
+            keys = [r["judgement_key"] for r in rows]
+            inside = "list_contains(?::BIGINT[], judgement_key)"
+            evidence = self._evidence(cursor, inside.replace("judg", "e.judg"), [keys])
+            differences = self._differences(cursor, inside, [keys])
+        return [
+            self._flag(
+                r,
+                evidence.get(r["judgement_key"], []),
+                differences.get(r["judgement_key"], []),
+            )
+            for r in rows
+        ]
+
+    export_rows = flags
+
+    @staticmethod
+    def _flag(
+        r: Mapping[str, Any],
+        evidence: Sequence[Mapping[str, Any]],
+        differences: Sequence[Difference],
+    ) -> FlagRow:
+        fetched = _utc(r["fetched_at"])
+        assert fetched is not None
+        return FlagRow(
+            mention_id=r["mention_id"],
+            judgement_id=r["judgement_id"],
+            run_id=r["run_id"],
+            week=r["week"],
+            claim_id=r["claim_id"],
+            claim=r["text"],
+            start=r["start"],
+            end=r["end"],
+            speech=Speech(r["speech"]),
+            as_of=r["as_of"],
+            as_of_method=r["as_of_method"],
+            article_id=r["article_id"],
+            outlet=r["outlet"],
+            url=r["url"],
+            title=r["title"],
+            published_at=_utc(r["published_at"]),
+            fetched_at=fetched,
+            raw_sha256=r["raw_sha256"],
+            story_id=r["story_id"],
+            copies=r["copies"],
+            model_id=r["model_id"],
+            base_version=r["base_version"],
+            threshold=r["threshold"],
+            config_sha256=r["config_sha256"],
+            code_version=r["code_version"],
+            label=Label(r["label"]),
+            p_supported=r["p_supported"],
+            p_refuted=r["p_refuted"],
+            p_nei=r["p_nei"],
+            evidence=tuple(
+                EvidenceRow(
+                    passage_id=e["passage_id"],
+                    passage_sha256=e["passage_sha256"],
+                    rank=e["rank"],
+                    score=e["score"],
+                    on_point=e["on_point"],
+                    citation=e["citation"],
+                    text=e["text"],
+                    valid_from=e["valid_from"],
+                    valid_to=e["valid_to"],
+                    url=e["url"],
+                )
+                for e in evidence
+            ),
+            differences=tuple(differences),
+            decision=_optional(Decision, r["decision"]),
+            decided_at=_utc(r["decided_at"]),
+            decision_before_model=_optional(Decision, r["decision_before_model"]),
+            distortions=tuple(Distortion(d) for d in r["distortions"] or ()),
+            cited_passages=tuple(r["cited_passages"] or ()),
+            note=r["note"] or "",
+        )
+
+    def week_counts(self, week: str) -> WeekCounts:
+        """Return how the claims of ``week`` stand; a claim of two runs counts once."""
+        of_week = "run_key IN (SELECT run_key FROM run WHERE week = ?)"
+        with self._cursor() as cursor:
+            kinds = _records(
+                cursor,
+                "SELECT m.checkability, count(*) AS n FROM mention AS m WHERE m.mention_key IN"
+                f" (SELECT mention_key FROM run_mention WHERE {of_week}) GROUP BY 1",
+                [week],
+            )
+            judged = _records(
+                cursor,
+                "SELECT j.status, j.label, j.nei_reason, j.flagged, d.decision, count(*) AS n"
+                " FROM current_judgement AS c JOIN judgement AS j USING (judgement_key)"
+                " LEFT JOIN current_review AS d ON d.mention_key = c.mention_key"
+                f" WHERE c.{of_week} GROUP BY ALL",
+                [week],
+            )
+            sample = _records(
+                cursor,
+                "SELECT d.decision, count(*) AS n FROM (SELECT DISTINCT mention_key FROM selection"
+                f" WHERE reason = 'sample' AND {of_week}) AS s"
+                " LEFT JOIN current_review AS d USING (mention_key) GROUP BY 1",
+                [week],
+            )
+        status: dict[Status, int] = defaultdict(int)
+        label: dict[Label, int] = defaultdict(int)
+        reason: dict[NeiReason, int] = defaultdict(int)
+        decisions: dict[Decision, int] = defaultdict(int)
+        flagged = 0
+        for row in judged:
+            status[Status(row["status"])] += row["n"]
+            if row["label"] is not None:
+                label[Label(row["label"])] += row["n"]
+            if row["nei_reason"] is not None and row["label"] == Label.NOT_ENOUGH_INFO:
+                reason[NeiReason(row["nei_reason"])] += row["n"]
+            if row["decision"] is not None:
+                decisions[Decision(row["decision"])] += row["n"]
+            flagged += row["n"] if row["flagged"] else 0
+        concluded = [r for r in sample if r["decision"] not in (None, "SKIPPED")]
+        return WeekCounts(
+            checkability={r["checkability"]: r["n"] for r in kinds},
+            status=dict(status),
+            label=dict(label),
+            nei_reason=dict(reason),
+            flagged=flagged,
+            decisions=dict(decisions),
+            sample_size=sum(r["n"] for r in sample),
+            sample_decided=sum(r["n"] for r in concluded),
+            sample_refuted=sum(r["n"] for r in concluded if r["decision"] == "REFUTED"),
+        )
+
+    def corrections(self, week: str) -> list[dict[str, Any]]:
+        """Return what was asked to be put right about claims of ``week``, and the outcome."""
+        return self._read(
+            "SELECT m.text AS claim, c.received_at, c.outcome, c.resolved_at, c.public_note"
+            " FROM correction AS c JOIN mention AS m USING (mention_key)"
+            " WHERE c.mention_key IN (SELECT mention_key FROM run_mention WHERE run_key IN"
+            " (SELECT run_key FROM run WHERE week = ?)) ORDER BY c.correction_key",
+            [week],
+        )
+
+    # -- the queue and one item ------------------------------------------------------------------
+
+    def queue(
+        self, account: Account, *, view: str = "queue", week: str | None = None
+    ) -> list[QueueEntry]:
+        """Return the entries of a list in their order.
+
+        ``queue`` holds what waits for a conclusion: flags by falling probability, with the blind
+        sample strewn in at places drawn by hash, so that its place does not tell. ``flagged``
+        holds all flags, ``decided`` what somebody concluded, ``all`` the judged claims.
+
+        Raises:
+            InputError: there is no such list.
+        """
+        if view not in VIEWS:
+            raise InputError(f"no list {view!r}", remedy=f"known: {', '.join(VIEWS)}")
+        with self._cursor() as cursor:
+            return self._queue.entries(cursor, account_key=account.key, view=view, week=week)
+
+    def item(self, mention_key: int) -> Item | None:
+        """Return a mention with all that stands beside it, None when there is no such mention."""
+        with self._cursor() as cursor:
+            found = _records(
+                cursor,
+                f"SELECT {_MENTION}, a.* EXCLUDE (article_key, article_id), c.judgement_key AS jk,"
+                " c.run_key AS rk FROM mention AS m JOIN article AS a USING (article_key)"
+                " LEFT JOIN current_judgement AS c ON c.mention_key = m.mention_key"
+                " WHERE m.mention_key = ?",
+                [mention_key],
+            )
+            if not found:
+                return None
+            row = found[0]
+            mention = _mention(row)
+            beside = _Beside()
+            if row["jk"] is not None:
+                beside = self._beside(cursor, row["jk"], row["rk"])
+            copies = _records(
+                cursor,
+                "SELECT m.mention_key, a.outlet, a.title, a.url, a.published_at, m.as_of,"
+                " d.decision FROM mention AS m JOIN article AS a USING (article_key)"
+                " LEFT JOIN current_review AS d ON d.mention_key = m.mention_key"
+                " WHERE m.claim_id = ? AND m.mention_key <> ?"
+                " AND m.mention_key IN (SELECT mention_key FROM run_mention)"
+                " ORDER BY a.published_at NULLS LAST, m.mention_key LIMIT 50",
+                [mention.claim_id, mention_key],
+            )
+            reviews = _records(
+                cursor,
+                _REVIEWS.format("current_review") + " WHERE r.mention_key = ?",
+                [mention_key],
+            )
+        fetched = _utc(row["fetched_at"])
+        assert fetched is not None
+        article = Article(
+            article_id=row["article_id"],
+            published_at=_utc(row["published_at"]),
+            fetched_at=fetched,
+            **{
+                name: row[name]
+                for name in (
+                    "outlet", "url", "canonical_url", "title", "lead", "body", "published_method",
+                    "raw_sha256", "title_method", "lead_method", "body_method", "noarchive",
+                    "about_cooperatives", "topic_reason", "story_id", "copied_from",
+                )
+            },
+        )  # fmt: skip
+        return Item(
+            mention_key=mention_key,
+            mention=mention,
+            article=article,
+            week=beside.week,
+            judgement=beside.judgement,
+            passages=beside.passages,
+            documents=beside.documents,
+            copies=tuple(
+                Copy(
+                    mention_key=c["mention_key"],
+                    outlet=c["outlet"],
+                    title=c["title"],
+                    url=c["url"],
+                    published_at=_utc(c["published_at"]),
+                    as_of=c["as_of"],
+                    decision=_optional(Decision, c["decision"]),
+                )
+                for c in copies
+            ),
+            decision=_review(reviews[0]) if reviews else None,
+        )
+
+    def _beside(
+        self, cursor: duckdb.DuckDBPyConnection, judgement_key: int, run_key: int
+    ) -> _Beside:
+        (row,) = _records(
+            cursor,
+            f"SELECT {_JUDGEMENT}, r.run_id, r.week FROM judgement AS j"
+            " JOIN mention AS m USING (mention_key), run AS r"
+            " WHERE j.judgement_key = ? AND r.run_key = ?",
+            [judgement_key, run_key],
+        )
+        evidence = self._evidence(cursor, "e.judgement_key = ?", [judgement_key]).get(
+            judgement_key, []
+        )
+        differences = self._differences(cursor, "judgement_key = ?", [judgement_key])
+        judgement = self._judgement(
+            row, row["run_id"], evidence, differences.get(judgement_key, [])
+        )
+        before = [e["supersedes"] for e in evidence if e["supersedes"]]
+        # Of several wordings of the version before, the one stored last.
+        older = {
+            r["passage_id"]: _passage(r)
+            for r in _records(
+                cursor,
+                f"SELECT {_PASSAGE} FROM passage AS p WHERE list_contains(?::VARCHAR[],"
+                " p.passage_id) ORDER BY p.passage_key",
+                [before],
+            )
+        }
+        shown = tuple(
+            ShownPassage(
+                passage=_passage(e),
+                rank=e["rank"],
+                on_point=e["on_point"],
+                predecessor=older.get(e["supersedes"]),
+            )
+            for e in evidence
+        )
+        wanted = sorted({s.passage.doc_id for s in shown} | {p.doc_id for p in older.values()})
+        documents = tuple(
+            Document(
+                short_names=tuple(json.loads(d["short_names"])),
+                **{k: v for k, v in d.items() if k not in ("document_key", "short_names")},
+            )
+            for d in _records(
+                cursor,
+                "SELECT * FROM document WHERE list_contains(?::VARCHAR[], doc_id)"
+                " ORDER BY document_key",
+                [wanted],
+            )
+        )
+        return _Beside(judgement=judgement, passages=shown, documents=documents, week=row["week"])
+
+    # -- conclusions -----------------------------------------------------------------------------
+
+    def blind_choice(self, account: Account, mention_key: int) -> BlindChoice | None:
+        """Return what ``account`` concluded before it saw the suggestion, None if it has not.
+
+        It counts for the passages that were shown: after new ones the item is blind again.
+        """
+        rows = self._read(
+            "SELECT b.* FROM blind_choice AS b LEFT JOIN judgement AS j"
+            " ON j.judgement_key = b.judgement_key"
+            " LEFT JOIN current_judgement AS c ON c.mention_key = b.mention_key"
+            " LEFT JOIN judgement AS k ON k.judgement_key = c.judgement_key"
+            " WHERE b.mention_key = ? AND b.account_key = ?"
+            " AND coalesce(j.evidence_sha256, '-') = coalesce(k.evidence_sha256, '-')"
+            " ORDER BY b.choice_key DESC LIMIT 1",
+            [mention_key, account.key],
+        )
+        if not rows:
+            return None
+        row = rows[0]
+        return BlindChoice(
+            decision=Decision(row["decision"]),
+            distortions=tuple(Distortion(d) for d in row["distortions"]),
+            cited_passages=tuple(row["cited_passages"]),
+            note=row["note"],
+        )
+
+    def choose(
+        self,
+        account: Account,
+        mention_key: int,
+        decision: Decision,
+        *,
+        form_token: str,
+        distortions: Sequence[Distortion] = (),
+        cited_passages: Sequence[str] = (),
+        note: str = "",
+        seconds: float = 0.0,
+    ) -> bool:
+        """Keep the first, blind conclusion; False when this form was sent before.
+
+        Raises:
+            InputError: unknown mention, nothing cited for REFUTED, or a passage not shown.
+        """
+        if decision is Decision.SKIPPED:
+            raise InputError("to skip is no conclusion", remedy="use decide()")
+        with self._writing() as cursor:
+            key = self._check(cursor, account, mention_key, decision, cited_passages)
+            if self._sent_before(cursor, form_token):
+                return False
+            cursor.execute(
+                "INSERT INTO blind_choice SELECT coalesce(max(choice_key), 0) + 1, ?, ?, ?, ?,"
+                " ?::VARCHAR[], ?::VARCHAR[], ?, ?, ?, ? FROM blind_choice",
+                [
+                    mention_key,
+                    key,
+                    account.key,
+                    str(decision),
+                    [str(d) for d in distortions],
+                    list(cited_passages),
+                    note[:MAX_NOTE],
+                    min(max(seconds, 0.0), MAX_SECONDS),
+                    form_token,
+                    datetime.now(UTC),
+                ],
+            )
+        return True
+
+    def decide(
+        self,
+        account: Account,
+        mention_key: int,
+        decision: Decision,
+        *,
+        form_token: str,
+        decision_before_model: Decision | None = None,
+        shown_model: bool = False,
+        distortions: Sequence[Distortion] = (),
+        cited_passages: Sequence[str] = (),
+        note: str = "",
+        seconds: float = 0.0,
+        opened_from: str = "queue",
+    ) -> int | None:
+        """Add a review and return its id, None when this form was sent before.
+
+        Raises:
+            InputError: unknown mention, nothing cited for REFUTED, or a passage not shown.
+        """
+        with self._writing() as cursor:
+            key = self._check(cursor, account, mention_key, decision, cited_passages)
+            if self._sent_before(cursor, form_token):
+                return None
+            chosen = cursor.execute(
+                "SELECT reason, probability FROM selection WHERE mention_key = ?"
+                " ORDER BY reason, run_key DESC LIMIT 1",
+                [mention_key],
+            ).fetchone()
+            review = self._append(
+                cursor,
+                mention_key=mention_key,
+                judgement_key=key,
+                account=account,
+                decision=str(decision),
+                before=None if decision_before_model is None else str(decision_before_model),
+                shown_model=shown_model,
+                distortions=[str(d) for d in distortions],
+                cited=list(cited_passages),
+                note=note[:MAX_NOTE],
+                seconds=min(max(seconds, 0.0), MAX_SECONDS),
+                opened_from=opened_from,
+                selected=chosen or ("none", None),
+                form_token=form_token,
+                undoes=None,
+            )
+        self._queue.forget_people()
+        return review
+
+    def undo(self, account: Account, review_id: int | None = None) -> int | None:
+        """Undo the account's latest standing review, or the named one of its own.
+
+        Returns the key of the mention, None when there is nothing to undo.
+        """
+        with self._writing() as cursor:
+            rows = _records(
+                cursor,
+                "SELECT * FROM standing_review WHERE account_key = ?"
+                " AND (?::BIGINT IS NULL OR review_key = ?) ORDER BY review_key DESC LIMIT 1",
+                [account.key, review_id, review_id],
+            )
+            if not rows:
+                return None
+            row = rows[0]
+            self._append(
+                cursor,
+                mention_key=row["mention_key"],
+                judgement_key=row["judgement_key"],
+                account=account,
+                decision=row["decision"],
+                before=row["decision_before_model"],
+                shown_model=row["shown_model"],
+                distortions=row["distortions"],
+                cited=row["cited_passages"],
+                note="",
+                seconds=0.0,
+                opened_from=row["opened_from"],
+                selected=(row["selected_as"], row["probability"]),
+                form_token="",
+                undoes=row["review_key"],
+            )
+        self._queue.forget_people()
+        return int(row["mention_key"])
+
+    @staticmethod
+    def _append(
+        cursor: duckdb.DuckDBPyConnection,
+        *,
+        mention_key: int,
+        judgement_key: int | None,
+        account: Account,
+        decision: str,
+        before: str | None,
+        shown_model: bool,
+        distortions: list[str],
+        cited: list[str],
+        note: str,
+        seconds: float,
+        opened_from: str,
+        selected: tuple[str, float | None],
+        form_token: str,
+        undoes: int | None,
+    ) -> int:
+        row = cursor.execute("SELECT coalesce(max(review_key), 0) + 1 FROM review").fetchone()
+        assert row is not None
+        cursor.execute(
+            "INSERT INTO review VALUES (?, ?, ?, ?, ?, ?, ?, ?::VARCHAR[], ?::VARCHAR[], ?, ?, ?,"
+            " ?, ?, ?, ?, ?)",
+            [
+                row[0], mention_key, judgement_key, account.key, decision, before, shown_model,
+                distortions, cited, note, seconds, opened_from, selected[0], selected[1],
+                form_token, datetime.now(UTC), undoes,
+            ],
+        )  # fmt: skip
+        return int(row[0])
+
+    @staticmethod
+    def _sent_before(cursor: duckdb.DuckDBPyConnection, form_token: str) -> bool:
+        if not form_token:
+            raise InputError("no form token", remedy="load the page again")
+        row = cursor.execute(
+            "SELECT 1 FROM review WHERE form_token = ?"
+            " UNION ALL SELECT 1 FROM blind_choice WHERE form_token = ?",
+            [form_token, form_token],
+        ).fetchone()
+        return row is not None
+
+    @staticmethod
+    def _check(
+        cursor: duckdb.DuckDBPyConnection,
+        account: Account,
+        mention_key: int,
+        decision: Decision,
+        cited_passages: Sequence[str],
+    ) -> int | None:
+        """Return the key of the judgement that the reviewer has before them."""
+        if not account.may_review:
+            raise InputError(f"{account.name} may only read", remedy="ask for another role")
+        row = cursor.execute(
+            "SELECT c.judgement_key FROM mention AS m LEFT JOIN current_judgement AS c"
+            " ON c.mention_key = m.mention_key WHERE m.mention_key = ?",
+            [mention_key],
+        ).fetchone()
+        if row is None:
+            raise InputError(f"no mention {mention_key}", remedy="load the queue again")
+        if decision is Decision.REFUTED and not cited_passages:
+            raise InputError("a REFUTED needs a cited passage", remedy="tick at least one")
+        shown = cursor.execute(
+            "SELECT p.passage_id FROM judgement_evidence AS e JOIN passage AS p USING (passage_key)"
+            " WHERE e.judgement_key = ?",
+            [row[0]],
+        ).fetchall()
+        unknown = sorted(set(cited_passages) - {str(p) for (p,) in shown})
+        if unknown:
+            raise InputError(f"{unknown[0]!r} is not among the passages shown")
+        return None if row[0] is None else int(row[0])
+
+    def reviews(self) -> list[Review]:
+        """Return every act of every reviewer, undone ones and undos included, oldest first."""
+        rows = self._read(_REVIEWS.format("review") + " ORDER BY r.review_key")
+        return [_review(r) for r in rows]
+
+    def standing_reviews(self, account: Account, *, limit: int = 100) -> list[ItemReview]:
+        """Return what ``account`` has concluded and not undone, latest first."""
+        rows = self._read(
+            _REVIEWS.format("standing_review")
+            + " WHERE r.account_key = ? ORDER BY r.review_key DESC LIMIT ?",
+            [account.key, limit],
+        )
+        return [
+            ItemReview(review=_review(r), mention_key=r["mention_key"], text=r["text"])
+            for r in rows
+        ]
+
+    def review_in(self, review_id: int) -> int | None:
+        """Return whose review this is (account key), None when there is none."""
+        rows = self._read("SELECT account_key FROM review WHERE review_key = ?", [review_id])
+        return int(rows[0]["account_key"]) if rows else None
+
+    # -- accounts --------------------------------------------------------------------------------
+
+    def add_user(self, name: str, *, role: str = "reviewer") -> str:
+        """Add an account and return its one-time password.
+
+        Raises:
+            InputError: the name is taken or no name, or there is no such role.
+        """
+        with self._writing() as cursor:
+            password = accounts.add(cursor, name, role=role, now=datetime.now(UTC))
+            self._note(cursor, None, "account added", name)
+        return password
+
+    def reset_password(self, name: str) -> str:
+        """Give an account a new one-time password and end its sessions.
+
+        Raises:
+            InputError: there is no such account.
+        """
+        with self._writing() as cursor:
+            password = accounts.reset(cursor, name, now=datetime.now(UTC))
+            self._note(cursor, None, "password reset", name)
+        return password
+
+    def has_changed_password(self, name: str) -> bool:
+        """Say whether the owner of ``name`` has chosen a password; False for no such account."""
+        with self._cursor() as cursor:
+            account = accounts.find(cursor, name)
+        return account is not None and not account.must_change
+
+    def set_demo_user(self, name: str) -> str:
+        """Add ``name`` as a reviewer, or renew its one-time password, and return that."""
+        with self._cursor() as cursor:
+            known = accounts.find(cursor, name) is not None
+        return self.reset_password(name) if known else self.add_user(name)
+
+    def authenticate(self, name: str, password: str) -> Account | None:
+        """Return the account, None for an unknown name, a wrong password or a locked account."""
+        with self._writing() as cursor:
+            account = accounts.authenticate(cursor, name, password, now=datetime.now(UTC))
+            if account is None:
+                self._note(cursor, None, "sign-in refused", sha256_hex(name.encode())[:12])
+        return account
+
+    def open_session(self, account: Account) -> str:
+        """Return a new session token for the browser."""
+        with self._writing() as cursor:
+            self._note(cursor, account.key, "signed in", account.name)
+            return accounts.open_session(cursor, account, now=datetime.now(UTC))
+
+    def session_account(self, token: str) -> Account | None:
+        """Return whose session this is, None when it was ended or has run out."""
+        with self._cursor() as cursor:
+            return accounts.session_account(cursor, token, now=datetime.now(UTC))
+
+    def close_session(self, token: str) -> None:
+        """End a session on the server; the cookie is worth nothing afterwards."""
+        with self._writing() as cursor:
+            accounts.revoke(cursor, token, now=datetime.now(UTC))
+
+    def change_password(self, account: Account, *, old: str, new: str) -> str:
+        """Set a password; return ``wrong``, ``length``, ``same`` or, when it is set, nothing."""
+        with self._writing() as cursor:
+            refused = accounts.change(cursor, account, old=old, new=new, now=datetime.now(UTC))
+            if not refused:
+                self._note(cursor, account.key, "password changed", account.name)
+        return refused
+
+    @staticmethod
+    def _note(
+        cursor: duckdb.DuckDBPyConnection, account_key: int | None, action: str, subject: str
+    ) -> None:
+        cursor.execute(
+            "INSERT INTO audit SELECT coalesce(max(audit_key), 0) + 1, ?, ?, ?, ? FROM audit",
+            [account_key, action, subject, datetime.now(UTC)],
+        )
+
+    # -- backup ----------------------------------------------------------------------------------
+
+    def backup(self, dest: Path) -> Path:
+        """Write a consistent copy of everything to ``dest``, whole or not at all.
+
+        Raises:
+            StoreError: ``dest`` is the store itself, or cannot be written.
+        """
+        if dest.resolve() in (self.path.resolve(), self._lock.path.resolve()):
+            raise StoreError(
+                "a backup beside itself is none", where=str(dest), remedy="name another file"
+            )
+        dest.parent.mkdir(parents=True, exist_ok=True)
+        temporary = dest.with_name(f".{dest.name}.{os.getpid()}.tmp")
+        temporary.unlink(missing_ok=True)
+        try:
+            with self._people, self._merging, self._cursor() as cursor:
+                (row,) = cursor.execute("SELECT current_database()").fetchall()
+                quoted = str(temporary).replace("'", "''")
+                cursor.execute(f"ATTACH '{quoted}' AS kiemchung_backup")
+                try:
+                    name = str(row[0]).replace('"', '""')
+                    cursor.execute(f'COPY FROM DATABASE "{name}" TO kiemchung_backup')
+                    cursor.execute("CHECKPOINT kiemchung_backup")
+                finally:
+                    cursor.execute("DETACH kiemchung_backup")
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(dest)
+        finally:
+            temporary.unlink(missing_ok=True)
+            temporary.with_name(f"{temporary.name}.wal").unlink(missing_ok=True)
+        return dest
+
+
+def open_store(path: Path, *, wait_seconds: float = 10.0) -> Store:
+    """Open, and where needed create or migrate, the store at ``path``.
+
+    The side lock is held until `Store.close`; every way of opening the file goes through here.
+
+    Raises:
+        StoreLockedError: another process owns it, named by its process id.
+        StoreVersionError: the file is newer than this program, or a migration was edited.
+        StoreError: the file is damaged or no store.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = SideLock(path)
+    lock.acquire(wait_seconds)
+    connection = None
+    try:
+        _refuse_other_files(path)
+        connection = connect(path)
+        migrate(connection, where=str(path))
+        return Store(path, connection, lock)
+    except BaseException:
+        if connection is not None:
+            connection.close()
+        lock.release()
+        raise
+
+
+def _refuse_other_files(path: Path) -> None:
+    """A file of another kind is named as such; DuckDB would call it damaged, or replace it."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        head = file.read(16)
+    if head and head[8:12] != b"DUCK":
+        raise StoreError(
+            "this file is no store",
+            where=str(path),
+            remedy="name another file, or restore a backup with `kiemchung restore FILE`",
+        )
+
+
+def restore(source: Path, path: Path) -> None:
+    """Put the backup ``source`` in place of the store at ``path``; the old one is kept beside it.
+
+    Raises:
+        StoreLockedError: a process owns the store.
+        StoreError: the backup is missing, damaged or no store.
+        StoreVersionError: it was made by a newer program.
+    """
+    if not source.is_file():
+        raise StoreError("there is no such backup", where=str(source), remedy="name another file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = SideLock(path)
+    lock.acquire(10.0)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.restoring")
+    try:
+        with source.open("rb") as old, temporary.open("wb") as new:
+            while chunk := old.read(1 << 20):
+                new.write(chunk)
+            new.flush()
+            os.fsync(new.fileno())
+        _refuse_other_files(temporary)
+        connection = connect(temporary)
+        try:
+            if not applied(connection):
+                raise StoreError(
+                    "this file is no backup of a store",
+                    where=str(source),
+                    remedy="name a file that `kiemchung backup` wrote",
+                )
+            migrate(connection, where=str(source))
+            found = problems(connection)
+            if found:
+                raise StoreError(
+                    f"the backup contradicts itself: {found[0]}",
+                    where=str(source),
+                    remedy="use another backup",
+                )
+        finally:
+            connection.close()
+        _set_aside(path)
+        temporary.replace(path)
+    finally:
+        for name in (temporary.name, f"{temporary.name}.wal"):
+            temporary.with_name(name).unlink(missing_ok=True)
+        lock.release()
+
+
+def _set_aside(path: Path) -> None:
+    """Rename the store that was there, its write-ahead log with it: both or none."""
+    if not path.exists():
+        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+        return
+    taken = re.compile(re.escape(path.name) + r"\.before-restore-(\d+)")
+    numbers = [int(m[1]) for p in path.parent.iterdir() if (m := taken.fullmatch(p.name))]
+    kept = path.with_name(f"{path.name}.before-restore-{max(numbers, default=0) + 1}")
+    log = path.with_name(f"{path.name}.wal")
+    if log.exists():
+        log.rename(kept.with_name(f"{kept.name}.wal"))
+    path.rename(kept)

@@ -1,0 +1,191 @@
+"""Figures of a verdict model: F1, calibration, risk against coverage, precision of what is flagged.
+
+A probability is no precision: what counts is how many of the claims *shown* were rightly refuted,
+with an interval. Every figure here is a pure function of labels and probabilities.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kiemchung.domain import LABEL_ORDER, Label, Status
+from models.construct import Pair, label_of
+from models.verdict import Verdict, VerdictModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A share of ``n`` cases with its 95 % Wilson interval; ``value`` is NaN where n is 0."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What `evaluate` found; ``f1`` and ``recall`` are by label."""
+
+    n: int
+    macro_f1: float
+    f1: Mapping[str, float]
+    recall: Mapping[str, float]
+    accuracy: float
+    answered: float
+    ece: float
+    refuted_precision: Interval
+    refuted_at_threshold: Interval
+    threshold: float
+    risk_coverage: tuple[tuple[float, float], ...]
+    failed: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return asdict(self)
+
+
+def wilson(right: int, n: int, *, z: float = 1.959964) -> Interval:
+    """Return the share ``right / n`` with the Wilson score interval (Wilson 1927)."""
+    if n == 0:
+        return Interval(value=math.nan, low=0.0, high=1.0, n=0)
+    share = right / n
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return Interval(
+        value=share,
+        low=max(0.0, min(share, middle - half)),
+        high=min(1.0, max(share, middle + half)),
+        n=n,
+    )
+
+
+def f1_by_label(gold: Sequence[Label], said: Sequence[Label | None]) -> dict[str, float]:
+    """Return F1 of each label; saying nothing is wrong for recall and harmless for precision."""
+    found = {}
+    for label in LABEL_ORDER:
+        both = sum(g is label and s is label for g, s in zip(gold, said, strict=True))
+        total = sum(g is label for g in gold) + sum(s is label for s in said)
+        found[str(label)] = 2 * both / total if total else 0.0
+    return found
+
+
+def macro_f1(gold: Sequence[Label], said: Sequence[Label | None]) -> float:
+    """Return the mean F1 of the three labels."""
+    return sum(f1_by_label(gold, said).values()) / len(LABEL_ORDER)
+
+
+def calibration_error(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], *, bins: int = 15
+) -> float:
+    """Return the expected calibration error over ``bins`` of equal mass (Naeini et al. 2015)."""
+    if len(confidence) == 0:
+        return math.nan
+    order = np.argsort(confidence, kind="stable")
+    parts = [p for p in np.array_split(order, bins) if len(p)]
+    gaps = [len(p) * abs(float(confidence[p].mean()) - float(right[p].mean())) for p in parts]
+    return float(sum(gaps) / len(confidence))
+
+
+def risk_coverage(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_]
+) -> tuple[tuple[float, float], ...]:
+    """Return (coverage, error rate) at each tenth, the most certain answers first."""
+    order = np.argsort(-confidence, kind="stable")
+    points = []
+    for tenth in range(1, 11):
+        kept = order[: max(1, round(len(order) * tenth / 10))]
+        points.append(
+            (tenth / 10, 1.0 - float(right[kept].mean())) if len(order) else (tenth / 10, 0.0)
+        )
+    return tuple(points)
+
+
+def paired_bootstrap(
+    gold: Sequence[Label],
+    first: Sequence[Label | None],
+    second: Sequence[Label | None],
+    *,
+    rounds: int = 1_000,
+    seed: int = 0,
+) -> float:
+    """Return the share of resamples in which ``second`` does not beat ``first`` in macro-F1."""
+    r = random.Random(seed)
+    n = len(gold)
+    losses = 0
+    for _ in range(rounds):
+        chosen = [r.randrange(n) for _ in range(n)]
+        g = [gold[i] for i in chosen]
+        losses += macro_f1(g, [second[i] for i in chosen]) <= macro_f1(
+            g, [first[i] for i in chosen]
+        )
+    return losses / rounds
+
+
+def evaluate(
+    model: VerdictModel, rows: Sequence[Pair | Mapping[str, Any]], *, field: str = "evidence"
+) -> Report:
+    """Return the figures of ``model`` on labelled pairs.
+
+    ``rows`` are `Pair` values or records with ``claim``, ``label`` and the evidence under
+    ``field``. An abstention counts against recall, a failure is counted apart.
+
+    Raises:
+        ValueError: an unknown label or no rows.
+    """
+    if not rows:
+        raise ValueError("no rows to evaluate on")
+    pairs = [_row(row, field) for row in rows]
+    verdicts = [model.judge(claim, evidence) for claim, evidence, _ in pairs]
+    return report([label for _, _, label in pairs], verdicts, threshold=model.threshold)
+
+
+def report(gold: Sequence[Label], verdicts: Sequence[Verdict], *, threshold: float) -> Report:
+    """Return the figures of verdicts that were already given."""
+    said = [v.label for v in verdicts]
+    kept = [i for i, v in enumerate(verdicts) if v.status is not Status.FAILED]
+    p = np.array(
+        [[verdicts[i].p_supported, verdicts[i].p_refuted, verdicts[i].p_nei] for i in kept],
+        dtype=np.float64,
+    ).reshape(-1, 3)
+    truth = np.array([LABEL_ORDER.index(gold[i]) for i in kept], dtype=np.int64)
+    confidence = p.max(axis=1) if len(p) else np.zeros(0)
+    right = p.argmax(axis=1) == truth if len(p) else np.zeros(0, dtype=np.bool_)
+    shown = [i for i in kept if said[i] is Label.REFUTED]
+    sure = [i for i in shown if (verdicts[i].p_refuted or 0.0) >= threshold]
+    recalls = {}
+    for label in LABEL_ORDER:
+        mine = [i for i, g in enumerate(gold) if g is label]
+        recalls[str(label)] = sum(said[i] is label for i in mine) / len(mine) if mine else math.nan
+    return Report(
+        n=len(gold),
+        macro_f1=macro_f1(gold, said),
+        f1=f1_by_label(gold, said),
+        recall=recalls,
+        accuracy=sum(g is s for g, s in zip(gold, said, strict=True)) / len(gold),
+        answered=sum(s is not None for s in said) / len(gold),
+        ece=calibration_error(confidence, right),
+        refuted_precision=wilson(sum(gold[i] is Label.REFUTED for i in shown), len(shown)),
+        refuted_at_threshold=wilson(sum(gold[i] is Label.REFUTED for i in sure), len(sure)),
+        threshold=threshold,
+        risk_coverage=risk_coverage(confidence, right),
+        failed=len(gold) - len(kept),
+    )
+
+
+def _row(row: Pair | Mapping[str, Any], field: str) -> tuple[str, str, Label]:
+    if isinstance(row, Pair):
+        return row.claim, row.evidence, row.label
+    label = row["label"]
+    return (
+        str(row["claim"]),
+        str(row[field]),
+        label if isinstance(label, Label) else label_of(label),
+    )

@@ -1,0 +1,251 @@
+"""Dates, months, quarters, years and periods, absolute and relative, with what relates to them."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Final
+
+
+class DateKind(StrEnum):
+    """How fine a date is."""
+
+    DAY = "day"
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+    PERIOD = "period"
+
+
+class DateRelation(StrEnum):
+    """How the sentence relates to the date."""
+
+    ON = "on"
+    FROM = "from"
+    BEFORE = "before"
+    UNTIL = "until"
+    AFTER = "after"
+    ABOUT = "about"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DateValue:
+    """A date with its first and last day.
+
+    ``resolved`` is false where the day depends on something unknown (no publication day for "hôm
+    qua", a lunar date); first and last then span all time.
+    """
+
+    start: int
+    end: int
+    text: str
+    kind: DateKind
+    first: date
+    last: date
+    relation: DateRelation
+    resolved: bool
+
+
+_Found = tuple[int, int, DateKind, date, date, bool]
+_ROMAN: Final = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "1": 1, "2": 2, "3": 3, "4": 4}
+_D: Final = r"(?P<d>0?[1-9]|[12]\d|3[01])"
+_M: Final = r"(?P<m>0?[1-9]|1[0-2])"
+_Y: Final = r"(?P<y>(?:19|20)\d\d)"
+_RELATION: Final = re.compile(
+    r"(?<!\w)(?P<word>kể\s+từ|tính\s+từ|bắt\s+đầu\s+từ|từ\s+sau|từ|đến\s+trước|trước|sau|tính\s+đến|"
+    r"cho\s+đến|đến\s+hết|hết|cho\s+tới|đến|tới|khoảng)"
+    r"(?:\s+(?:ngày|tháng|năm|đầu|cuối|giữa|hết|mốc|thời\s+điểm))*\s*$",
+    re.IGNORECASE,
+)
+_RELATIONS: Final = {
+    "kể từ": DateRelation.FROM, "tính từ": DateRelation.FROM, "bắt đầu từ": DateRelation.FROM,
+    "từ": DateRelation.FROM, "từ sau": DateRelation.AFTER, "đến trước": DateRelation.BEFORE,
+    "trước": DateRelation.BEFORE, "sau": DateRelation.AFTER, "khoảng": DateRelation.ABOUT,
+}  # fmt: skip
+
+
+def _month(year: int, month: int) -> tuple[date, date]:
+    return date(year, month, 1), date(year, month, calendar.monthrange(year, month)[1])
+
+
+def _year(year: int) -> tuple[date, date]:
+    return date(year, 1, 1), date(year, 12, 31)
+
+
+def _nearest_year(day: int, month: int, published: date) -> date | None:
+    """Return the day with that number nearest to the publication day."""
+    candidates = []
+    for year in (published.year - 1, published.year, published.year + 1):
+        try:
+            candidates.append(date(year, month, day))
+        except ValueError:
+            continue
+    return min(candidates, key=lambda c: abs((c - published).days), default=None)
+
+
+_Read = Callable[[re.Match[str], date | None], tuple[DateKind, date, date] | None]
+
+
+def _day(match: re.Match[str], published: date | None) -> tuple[DateKind, date, date] | None:
+    year = match.groupdict().get("y")
+    try:
+        if year:
+            found: date | None = date(int(year), int(match["m"]), int(match["d"]))
+        elif published:
+            found = _nearest_year(int(match["d"]), int(match["m"]), published)
+        else:
+            return None
+    except ValueError:
+        return None
+    return (DateKind.DAY, found, found) if found else None
+
+
+def _of_month(match: re.Match[str], published: date | None) -> tuple[DateKind, date, date] | None:
+    year = match.groupdict().get("y")
+    if year:
+        return (DateKind.MONTH, *_month(int(year), int(match["m"])))
+    if published is None:
+        return None
+    near = _nearest_year(15, int(match["m"]), published)
+    return (DateKind.MONTH, *_month(near.year, near.month)) if near else None
+
+
+def _of_quarter(match: re.Match[str], published: date | None) -> tuple[DateKind, date, date] | None:
+    year = int(match["y"]) if match["y"] else (published.year if published else 0)
+    if not year:
+        return None
+    first = 3 * (_ROMAN[match["q"].lower()] - 1) + 1
+    return DateKind.QUARTER, date(year, first, 1), _month(year, first + 2)[1]
+
+
+def _of_months(match: re.Match[str], published: date | None) -> tuple[DateKind, date, date] | None:
+    year = int(match["y"]) if match["y"] else (published.year if published else 0)
+    count = int(match["n"])
+    if not year or not 1 <= count <= 12:
+        return None
+    if match["part"].lower() == "đầu":
+        return DateKind.PERIOD, date(year, 1, 1), _month(year, count)[1]
+    return DateKind.PERIOD, date(year, 13 - count, 1), date(year, 12, 31)
+
+
+def _of_period(match: re.Match[str], published: date | None) -> tuple[DateKind, date, date] | None:
+    first, last = int(match["y"]), int(match["z"])
+    return (DateKind.PERIOD, date(first, 1, 1), date(last, 12, 31)) if first <= last else None
+
+
+def _of_year(match: re.Match[str], published: date | None) -> tuple[DateKind, date, date] | None:
+    groups = match.groupdict()
+    word = " ".join((groups.get("rel") or "").lower().split())
+    if groups.get("y"):
+        year = int(match["y"])
+    elif published is None:
+        return None
+    else:
+        year = published.year + {"nay": 0, "này": 0, "ngoái": -1, "trước": -1, "qua": -1, "kia": -2,
+                                 "sau": 1, "tới": 1}[word]  # fmt: skip
+    part = " ".join((groups.get("part") or "").lower().split())
+    if part == "đầu":
+        return DateKind.PERIOD, date(year, 1, 1), date(year, 3, 31)
+    if part == "giữa":
+        return DateKind.PERIOD, date(year, 5, 1), date(year, 8, 31)
+    if part in ("cuối", "hết"):
+        return DateKind.PERIOD, date(year, 10, 1), date(year, 12, 31)
+    return (DateKind.YEAR, *_year(year))
+
+
+def _of_relative(match: re.Match[str], published: date | None) -> tuple[DateKind, date, date] | None:
+    if published is None:
+        return None
+    word = " ".join(match[0].lower().split())
+    days = {"hôm nay": 0, "sáng nay": 0, "chiều nay": 0, "hôm qua": -1, "hôm kia": -2, "ngày mai": 1}
+    if word in days:
+        day = published + timedelta(days=days[word])
+        return DateKind.DAY, day, day
+    if word.startswith("tuần"):
+        monday = published - timedelta(days=published.weekday())
+        shift = {"tuần này": 0, "tuần trước": -7, "tuần qua": -7, "tuần rồi": -7, "tuần tới": 7,
+                 "tuần sau": 7}[word]  # fmt: skip
+        first = monday + timedelta(days=shift)
+        return DateKind.PERIOD, first, first + timedelta(days=6)
+    index = published.year * 12 + published.month - 1
+    index += {"tháng này": 0, "tháng trước": -1, "tháng qua": -1, "tháng rồi": -1, "tháng tới": 1,
+              "tháng sau": 1}[word]  # fmt: skip
+    return (DateKind.MONTH, *_month(index // 12, index % 12 + 1))
+
+
+def _never(match: re.Match[str], published: date | None) -> None:
+    """A lunar date has no day without a lunar calendar."""
+
+
+_PATTERNS: Final[tuple[tuple[re.Pattern[str], DateKind, _Read], ...]] = tuple(
+    (re.compile(pattern, re.IGNORECASE), kind, read)
+    for pattern, kind, read in (
+        (r"(?<!\w)(?:(?:mùng|mồng|ngày)\s+\d{1,2}|rằm)\s+tháng\s+(?:giêng|chạp|\d{1,2}\s+âm\s+lịch)(?!\w)"
+         r"|(?<!\w)tháng\s+(?:giêng|chạp)(?!\w)|(?<!\w)(?:mùng|mồng)\s+\d{1,2}\s+tết(?!\w)"
+         r"|(?<!\w)ngày\s+\d{1,2}[/.-]\d{1,2}\s+âm\s+lịch(?!\w)", DateKind.DAY, _never),
+        (rf"(?<![\w/.,])(?:ngày\s+)?{_D}\s?[/.\-]\s?{_M}\s?[/.\-]\s?{_Y}(?![\w/])", DateKind.DAY, _day),
+        (rf"(?<!\w)(?:ngày\s+|mùng\s+|mồng\s+)?{_D}\s+tháng\s+{_M}\s*,?\s*năm\s+{_Y}(?!\w)", DateKind.DAY, _day),
+        (rf"(?<!\w)(?:ngày|mùng|mồng)\s+{_D}\s+tháng\s+{_M}(?![\w/])", DateKind.DAY, _day),
+        (rf"(?<!\w)(?:ngày|sáng|chiều|tối|trưa|đêm|hôm)\s+{_D}\s?[/\-]\s?{_M}(?![\w/%,.]\d|[\w/])", DateKind.DAY, _day),
+        (rf"(?<!\w)tháng\s+{_M}\s*(?:/|-|\s+năm\s+)\s*{_Y}(?!\w)", DateKind.MONTH, _of_month),
+        (rf"(?<![\w/.,]){_M}/{_Y}(?![\w/])", DateKind.MONTH, _of_month),
+        (rf"(?<!\w)quý\s+(?P<q>iv|iii|ii|i|[1-4])(?:\s*(?:/|-|\s+năm)\s*{_Y})?(?!\w)", DateKind.QUARTER, _of_quarter),
+        (rf"(?<!\w)(?P<n>\d{{1,2}})\s+tháng\s+(?P<part>đầu|cuối)\s+năm(?:\s+{_Y}|\s+nay)?(?!\w)", DateKind.PERIOD, _of_months),
+        (rf"(?<!\w)(?:giai\s+đoạn|thời\s+kỳ|nhiệm\s+kỳ|những\s+năm|năm)?\s*(?<![\d/.,-]){_Y}\s?[-–]\s?(?P<z>(?:19|20)\d\d)(?![\w/-])", DateKind.PERIOD, _of_period),
+        (rf"(?<!\w)từ\s+năm\s+{_Y}\s+(?:đến|tới)\s+(?:năm\s+)?(?P<z>(?:19|20)\d\d)(?!\w)", DateKind.PERIOD, _of_period),
+        (rf"(?<!\w)(?:(?P<part>đầu|giữa|cuối|hết)\s+)?năm\s+{_Y}(?![\w/-])", DateKind.YEAR, _of_year),
+        (r"(?<!\w)(?:(?P<part>đầu|giữa|cuối|hết)\s+)?năm\s+(?P<rel>nay|này|ngoái|trước|qua|kia|sau|tới)(?!\w)", DateKind.YEAR, _of_year),
+        (r"(?<!\w)tháng\s+(?P<m>0?[1-9]|1[0-2])(?!\s*(?:tuổi|năm\s+tuổi|lần|âm)|[\w/.,]\d|\w)", DateKind.MONTH, _of_month),
+        (r"(?<!\w)(?:hôm\s+nay|sáng\s+nay|chiều\s+nay|hôm\s+qua|hôm\s+kia|ngày\s+mai|"
+         r"tuần\s+(?:này|trước|qua|rồi|tới|sau)|tháng\s+(?:này|trước|qua|rồi|tới|sau))(?!\w)", DateKind.DAY, _of_relative),
+    )
+)  # fmt: skip
+
+
+def _relation(text: str, start: int) -> DateRelation:
+    before = _RELATION.search(text[max(0, start - 40) : start])
+    if before is None:
+        return DateRelation.ON
+    word = " ".join(before["word"].lower().split())
+    return _RELATIONS.get(word, DateRelation.UNTIL)
+
+
+def date_values(text: str, *, published: date | None = None) -> tuple[DateValue, ...]:
+    """Return the dates of ``text`` in order; the finer pattern owns its span."""
+    taken = bytearray(len(text))
+    found = sorted(_matches(text, taken, published))
+    return tuple(
+        DateValue(
+            start=start,
+            end=end,
+            text=text[start:end],
+            kind=kind,
+            first=first,
+            last=last,
+            relation=DateRelation.FROM
+            if kind is DateKind.PERIOD and text[start:end].lower().startswith("từ")
+            else _relation(text, start),
+            resolved=resolved,
+        )
+        for start, end, kind, first, last, resolved in found
+    )
+
+
+def _matches(text: str, taken: bytearray, published: date | None) -> Iterator[_Found]:
+    for pattern, kind, read in _PATTERNS:
+        for match in pattern.finditer(text):
+            start = match.start() + len(match[0]) - len(match[0].lstrip())
+            if any(taken[start : match.end()]):
+                continue
+            value = read(match, published)
+            if value is None and kind is DateKind.DAY and match.groupdict().get("y"):
+                continue  # 31/2/2024 is no date
+            taken[start : match.end()] = b"\x01" * (match.end() - start)
+            if value is None:
+                yield start, match.end(), kind, date.min, date.max, False
+            else:
+                yield start, match.end(), *value, True

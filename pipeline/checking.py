@@ -1,0 +1,80 @@
+"""`kiemchung check`: a text and a date in, its claims with evidence out; no crawl and no store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from kiemchung.domain import Checkability, Evidence, Passage, Status
+from nlp.claims import detect
+from nlp.text import canonical
+from pipeline.judging import Judge
+from pipeline.reading import day_of
+
+
+def evidence_row(evidence: Evidence, passages: Mapping[str, Passage]) -> dict[str, Any]:
+    """Return one passage as the contract shows it."""
+    passage = passages[evidence.passage_id]
+    return {
+        "passage_id": passage.passage_id,
+        "citation": passage.citation,
+        "text": passage.text,
+        "valid_from": passage.valid_from.isoformat(),
+        "valid_to": passage.valid_to.isoformat() if passage.valid_to else None,
+        "url": passage.url,
+    }
+
+
+def check_text(text: str, *, day: date, judge: Judge, record_id: str = "") -> dict[str, Any]:
+    """Return the claims of ``text``, published on ``day``, as the contract of `check` shows them.
+
+    Offsets count code points of ``text`` as given, also where characters were folded away.
+    """
+    clean = canonical(text)
+    claims = detect(clean.text)
+    rows = []
+    for place, claim in enumerate(claims):
+        about = day_of(claims, place, published=day, documents=judge.documents)
+        start, end = clean.to_source(claim.start, claim.end)
+        row: dict[str, Any] = {
+            "start": start,
+            "end": end,
+            "text": text[start:end],
+            "checkability": str(claim.checkability),
+            "check_worthiness": claim.check_worthiness,
+            "speech": str(claim.speech),
+            "as_of": about.day.isoformat(),
+            "as_of_method": str(about.method),
+            "status": str(Status.ABSTAINED),
+            "label": None,
+            "nei_reason": None,
+            "p_supported": None,
+            "p_refuted": None,
+            "p_nei": None,
+            "flagged": False,
+            "evidence": [],
+            "differences": [],
+        }
+        if claim.checkability is Checkability.CHECKABLE:
+            found = judge.outcome(
+                claim.text, day=about.day, speech=claim.speech, checkability=claim.checkability
+            )
+            row |= {
+                "status": str(found.status),
+                "label": str(found.label) if found.label else None,
+                "nei_reason": str(found.nei_reason) if found.nei_reason else None,
+                "p_supported": found.p_supported,
+                "p_refuted": found.p_refuted,
+                "p_nei": found.p_nei,
+                "flagged": found.flagged,
+                "evidence": [evidence_row(e, judge.by_id) for e in found.evidence],
+                "differences": [
+                    {"kind": str(d.kind), "claim": d.claim, "evidence": d.evidence}
+                    for d in found.differences
+                ],
+            }
+            if found.error:
+                row["error"] = found.error
+        rows.append(row)
+    return {"id": record_id, "date": day.isoformat(), "claims": rows}

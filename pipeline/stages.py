@@ -1,0 +1,342 @@
+"""The stages between the crawl and the store, each a function of shards to shards.
+
+A shard is named after the hash of what it was made from. A stage that was killed therefore finds
+its finished shards by name and starts again at the first missing one; a stage whose input changed
+makes new shards and removes the old.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from crawler.extract import Page
+from crawler.isolate import Extractor
+from crawler.outlets import Outlet
+from crawler.run import FetchedPage
+from kiemchung.domain import Article, Document, Judgement, Mention, digest
+from kiemchung.errors import AccountingError, PageError
+from kiemchung.shards import read_shard, write_bytes_atomically, write_shard
+from nlp.matching import content_key
+from nlp.text import canonical
+from nlp.topic import topic
+from pipeline.judging import Judge
+from pipeline.reading import mentions, with_stories
+from pipeline.runs import RunPlan
+
+T = TypeVar("T")
+PAGES_PER_SHARD = 50
+ARTICLES_PER_SHARD = 100
+MENTIONS_PER_SHARD = 2000
+
+
+class Progress(Protocol):
+    """Told of every step, so that a terminal can show it."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """``done`` of ``total`` units of ``stage`` are finished."""
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """Show nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageOutcome:
+    """Where one fetched page ended: stored, duplicate or quarantined with its reason."""
+
+    url: str
+    outlet: str
+    raw_sha256: str
+    state: str
+    reason: str
+    article_id: str
+
+
+def _batches(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _tidy(folder: Path, kept: Iterable[Path]) -> None:
+    """Remove shards that no longer belong to the stage's input."""
+    wanted = set(kept)
+    for path in folder.glob("*.parquet"):
+        if path not in wanted:
+            path.unlink()
+
+
+def _finish(folder: Path, shards: Sequence[Path]) -> None:
+    """Write the list of shards; a stage is complete if and only if this file is there."""
+    _tidy(folder, shards)
+    names = json.dumps([path.name for path in shards], indent=1)
+    write_bytes_atomically(folder / "stage.json", names.encode("utf-8"))
+
+
+def complete(folder: Path) -> bool:
+    """Return whether the stage in ``folder`` has finished."""
+    return (folder / "stage.json").is_file()
+
+
+def read_stage(folder: Path, cls: type[T]) -> list[T]:
+    """Return all rows of a finished stage in order.
+
+    Raises:
+        AccountingError: the stage has not finished or a shard it lists is gone.
+    """
+    if not complete(folder):
+        raise AccountingError(
+            f"stage {folder.name} has not finished",
+            where=str(folder),
+            remedy="run `kiemchung weekly` with the same arguments; it goes on where it stopped",
+        )
+    rows: list[T] = []
+    for name in json.loads((folder / "stage.json").read_text(encoding="utf-8")):
+        if not (folder / name).is_file():
+            raise AccountingError(
+                "a finished shard is gone",
+                where=str(folder / name),
+                remedy="delete stage.json beside it and run the week again",
+            )
+        rows.extend(read_shard(folder / name, cls))
+    return rows
+
+
+def _staged(
+    folder: Path,
+    batches: Iterable[tuple[str, Callable[[], Sequence[T]]]],
+    cls: type[T],
+) -> list[Path]:
+    """Make every missing shard; ``batches`` yields the key of a shard and what makes its rows."""
+    paths = []
+    for number, (key, make) in enumerate(batches):
+        path = folder / f"part-{number:05d}-{key[:12]}.parquet"
+        if not path.is_file():
+            write_shard(path, make(), cls)
+        paths.append(path)
+    return paths
+
+
+# -- extract ---------------------------------------------------------------------------------
+
+
+def article_of(page: Page, fetched: FetchedPage) -> Article:
+    """Return the article that a page holds, its texts made canonical."""
+    title = canonical(page.title).text.strip()
+    lead = canonical(page.lead).text.strip()
+    body = canonical(page.body).text.strip()
+    return Article(
+        article_id=digest(page.canonical_url, title, lead, body),
+        outlet=fetched.outlet,
+        url=fetched.url,
+        canonical_url=page.canonical_url,
+        title=title,
+        lead=lead,
+        body=body,
+        published_at=page.published_at,
+        published_method=page.published_method,
+        fetched_at=fetched.fetched_at,
+        raw_sha256=fetched.raw_sha256,
+        title_method=page.title_method,
+        lead_method=page.lead_method,
+        body_method=page.body_method,
+        noarchive=page.noarchive,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Extracted:
+    outcome: PageOutcome
+    article: Article | None
+
+
+def _extract_one(fetched: FetchedPage, outlet: Outlet | None, extractor: Extractor) -> _Extracted:
+    def ended(state: str, reason: str = "", article: Article | None = None) -> _Extracted:
+        outcome = PageOutcome(
+            url=fetched.url,
+            outlet=fetched.outlet,
+            raw_sha256=fetched.raw_sha256,
+            state=state,
+            reason=reason,
+            article_id=article.article_id if article else "",
+        )
+        return _Extracted(outcome=outcome, article=article)
+
+    if fetched.flags:
+        return ended("quarantined", fetched.flags[0])
+    try:
+        page = extractor.extract(
+            fetched.body, url=fetched.final_url, content_type=fetched.content_type, outlet=outlet
+        )
+    except PageError as error:
+        return ended("quarantined", error.reason)
+    article = article_of(page, fetched)
+    found = topic(article.title, article.lead, article.body)
+    if not found.about_cooperatives:
+        return ended("quarantined", "off_topic")
+    return ended(
+        "stored", article=replace(article, about_cooperatives=True, topic_reason=found.reason)
+    )
+
+
+def extract(
+    run: RunPlan,
+    pages: Iterable[FetchedPage],
+    outlets: dict[str, Outlet],
+    *,
+    progress: Progress = silent,
+) -> None:
+    """Turn fetched pages into articles and named outcomes.
+
+    Pages stream through in shards, so that no more than one shard of bodies is in memory.
+    """
+    folder = run.stage("extract")
+    shards: list[Path] = []
+    seen: set[str] = set()
+    done = 0
+    with Extractor() as extractor:
+        batch: list[FetchedPage] = []
+
+        def flush() -> None:
+            nonlocal done
+            key = digest(*(f"{p.url} {p.raw_sha256}" for p in batch))
+            stem = f"part-{len(shards) // 2:05d}-{key[:12]}"
+            articles = folder / f"{stem}.articles.parquet"
+            outcomes = folder / f"{stem}.outcomes.parquet"
+            if not outcomes.is_file() or not articles.is_file():
+                rows = [_extract_one(p, outlets.get(p.outlet), extractor) for p in batch]
+                write_shard(articles, [r.article for r in rows if r.article], Article)
+                write_shard(outcomes, [r.outcome for r in rows], PageOutcome)
+            shards.extend((articles, outcomes))
+            done += len(batch)
+            progress("extract", done, 0)
+            batch.clear()
+
+        for fetched in pages:
+            if fetched.raw_sha256 + fetched.url in seen:
+                continue
+            seen.add(fetched.raw_sha256 + fetched.url)
+            batch.append(fetched)
+            if len(batch) == PAGES_PER_SHARD:
+                flush()
+        if batch:
+            flush()
+    folder.mkdir(parents=True, exist_ok=True)
+    _finish(folder, shards)
+
+
+def read_extracted(run: RunPlan) -> tuple[list[Article], list[PageOutcome]]:
+    """Return the distinct articles and where every page ended.
+
+    A page whose article was already there (two addresses, one article) ends as duplicate.
+    """
+    folder = run.stage("extract")
+    if not complete(folder):
+        read_stage(folder, Article)  # raises with the remedy
+    names = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
+    articles: dict[str, Article] = {}
+    outcomes: list[PageOutcome] = []
+    taken: set[str] = set()
+    for name in names:
+        if ".articles." in name:
+            for article in read_shard(folder / name, Article):
+                articles.setdefault(article.article_id, article)
+        else:
+            for outcome in read_shard(folder / name, PageOutcome):
+                again = outcome.state == "stored" and outcome.article_id in taken
+                if outcome.article_id:
+                    taken.add(outcome.article_id)
+                outcomes.append(
+                    replace(outcome, state="duplicate", reason="same_article") if again else outcome
+                )
+    return list(articles.values()), outcomes
+
+
+def count_outcomes(outcomes: Iterable[PageOutcome]) -> tuple[int, int, dict[str, int]]:
+    """Return stored, duplicate and quarantined by reason."""
+    states: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for outcome in outcomes:
+        states[outcome.state] += 1
+        if outcome.state == "quarantined":
+            reasons[outcome.reason] += 1
+    return states["stored"], states["duplicate"], dict(sorted(reasons.items()))
+
+
+# -- analyse ---------------------------------------------------------------------------------
+
+
+def analyse(
+    run: RunPlan, documents: Sequence[Document], *, progress: Progress = silent
+) -> None:
+    """Find the claims of every article, and which articles are copies."""
+    articles, _ = read_extracted(run)
+    articles = with_stories(articles)
+    folder = run.stage("analyse")
+    base = digest(*(repr(asdict(d)) for d in documents))
+    batches = list(_batches(articles, ARTICLES_PER_SHARD))
+
+    def make(batch: Sequence[Article]) -> list[Mention]:
+        return [m for a in batch for m in mentions(a, documents, undated=run.week.sunday)]
+
+    shards: list[Path] = []
+    for number, batch in enumerate(batches):
+        key = digest(base, *(f"{a.article_id} {content_key(a.text)}" for a in batch))
+        stories_key = digest(key, *(f"{a.story_id} {a.copied_from}" for a in batch))
+        path = folder / f"part-{number:05d}-{stories_key[:12]}.articles.parquet"
+        claims = folder / f"part-{number:05d}-{key[:12]}.mentions.parquet"
+        if not path.is_file():
+            write_shard(path, batch, Article)
+        if not claims.is_file():
+            write_shard(claims, make(batch), Mention)
+        shards.extend((path, claims))
+        progress("analyse", min((number + 1) * ARTICLES_PER_SHARD, len(articles)), len(articles))
+    folder.mkdir(parents=True, exist_ok=True)
+    _finish(folder, shards)
+
+
+def _read_kind(folder: Path, kind: str, cls: type[T]) -> list[T]:
+    if not complete(folder):
+        read_stage(folder, cls)
+    names = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
+    return [row for n in names if f".{kind}." in n for row in read_shard(folder / n, cls)]
+
+
+def read_analysed(run: RunPlan) -> tuple[list[Article], list[Mention]]:
+    """Return the articles with their stories, and all mentions."""
+    folder = run.stage("analyse")
+    return _read_kind(folder, "articles", Article), _read_kind(folder, "mentions", Mention)
+
+
+# -- judge -----------------------------------------------------------------------------------
+
+
+def judge(run: RunPlan, judge_: Judge, *, progress: Progress = silent) -> None:
+    """Set every checkable claim beside the passages in force on its day."""
+    _, found = read_analysed(run)
+    wanted = [m for m in found if m.checkability == "CHECKABLE"]
+    folder = run.stage("judge")
+    version = digest(judge_.model.model_id, judge_.base_version, repr(judge_.threshold))
+    total = len(wanted)
+
+    def make(batch: Sequence[Mention]) -> list[Judgement]:
+        return [judge_.judge(m, run_id=run.run_id) for m in batch]
+
+    def batches() -> Iterator[tuple[str, Callable[[], Sequence[Judgement]]]]:
+        for number, batch in enumerate(_batches(wanted, MENTIONS_PER_SHARD)):
+            key = digest(version, *(f"{m.mention_id} {m.as_of}" for m in batch))
+            yield key, lambda batch=batch: make(batch)  # type: ignore[misc]
+            progress("judge", min((number + 1) * MENTIONS_PER_SHARD, total), total)
+
+    shards = _staged(folder, batches(), Judgement)
+    folder.mkdir(parents=True, exist_ok=True)
+    _finish(folder, shards)
+
+
+def read_judged(run: RunPlan) -> list[Judgement]:
+    """Return the judgements of the run."""
+    return read_stage(run.stage("judge"), Judgement)

@@ -1,0 +1,209 @@
+"""The encoder path on a tiny random checkpoint in PhoBERT's format, through the real code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kiemchung.domain import Label
+from kiemchung.errors import InputError, ModelError
+from models import construct, encoder, registry
+from models.tokenizer import PhobertBpe, train_files
+from models.train import Data
+
+pytestmark = pytest.mark.slow
+
+SENTENCES = (
+    "Hợp tác xã cần ít nhất 5 thành viên chính thức.",
+    "Liên hiệp hợp tác xã cần ít nhất 3 hợp tác xã.",
+    "Mỗi thành viên góp không quá 30% vốn điều lệ của hợp tác xã.",
+    "Đại hội thành viên họp thường niên mỗi năm một lần.",
+    "Ban kiểm soát có từ 1 đến 7 người do đại hội bầu ra.",
+    "Thành viên liên kết được phát biểu nhưng không được biểu quyết.",
+    "Quỹ chung không chia không được dùng để lập doanh nghiệp.",
+    "Khoản vay nội bộ có thời hạn tối đa 12 tháng.",
+)
+
+
+def _pairs() -> list[construct.Pair]:
+    made = []
+    for i, sentence in enumerate(SENTENCES):
+        other = SENTENCES[(i + 3) % len(SENTENCES)]
+        for label, claim, evidence in (
+            (Label.SUPPORTED, sentence, sentence),
+            (Label.REFUTED, sentence.replace("không ", "").replace("5", "9"), sentence),
+            (Label.NOT_ENOUGH_INFO, other, sentence),
+        ):
+            made.append(
+                construct.Pair(
+                    claim=claim, evidence=evidence, label=label, kind="toy", group=f"g{i}"
+                )
+            )
+    return made
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random 2x32 RoBERTa with a vocabulary of its own in the two-file format."""
+    import torch
+    from transformers import RobertaConfig, RobertaForSequenceClassification
+
+    from nlp.words import phobert_view
+
+    folder = tmp_path_factory.mktemp("tiny")
+    train_files([phobert_view(s) for s in SENTENCES], folder, merges=60)
+    bpe = PhobertBpe.of_folder(folder)
+    torch.manual_seed(3)
+    config = RobertaConfig(
+        vocab_size=bpe.size,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=130,
+        type_vocab_size=1,
+        num_labels=3,
+        pad_token_id=1,
+        bos_token_id=0,
+        eos_token_id=2,
+    )
+    RobertaForSequenceClassification(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data() -> Data:
+    pairs = tuple(_pairs())
+    return Data(train=pairs, calibration=pairs, report=pairs, names=("toy pairs",))
+
+
+@pytest.fixture(scope="module", params=["float32", "int8"])
+def folder(
+    request: pytest.FixtureRequest,
+    checkpoint: Path,
+    data: Data,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    out = tmp_path_factory.mktemp(f"out-{request.param}") / "model"
+    return encoder.train_verdict(
+        out, data, encoder=str(checkpoint), steps=4, batch=6, precision=request.param, seed=1
+    )
+
+
+def test_it_loads_through_the_registry_and_answers(folder: Path) -> None:
+    model = registry.load(folder)
+    verdict = model.judge(SENTENCES[0], SENTENCES[0])
+    assert verdict.error == ""
+    assert sum((verdict.p_supported or 0, verdict.p_refuted or 0, verdict.p_nei or 0)) == (
+        pytest.approx(1.0)
+    )
+    manifest = registry.verify(folder)
+    assert manifest.kind == "encoder"
+    assert manifest.model_id == model.model_id
+    assert set(manifest.files) == {
+        "encoder.onnx", "vocab.txt", "bpe.codes", "fusion.json", "MODEL_CARD.md"
+    }  # fmt: skip
+
+
+def test_the_manifest_says_whether_it_beats_the_comparison(folder: Path) -> None:
+    metrics = registry.verify(folder).metrics
+    assert isinstance(metrics["beats_comparison"], bool)
+    assert 0.0 <= metrics["comparison_alone_macro_f1"] <= 1.0
+    assert metrics["export_gap"] <= 1e-4
+    if registry.verify(folder).precision == "int8":
+        assert metrics["int8_largest_drift"] >= 0.0
+        assert metrics["int8_pairs"] == len(_pairs())
+
+
+def test_a_verdict_does_not_depend_on_its_neighbours(folder: Path) -> None:
+    model = registry.load(folder)
+    assert isinstance(model, encoder.EncoderModel)
+    pairs = [(p.claim, p.evidence) for p in _pairs()]
+    alone = [registry.load(folder).judge(*pairs[i]) for i in (0, 5, 11)]
+    listed = [model.judge(*pair) for pair in reversed(pairs)][::-1]
+    assert [listed[i] for i in (0, 5, 11)] == alone
+    assert np.array_equal(model.logits(*pairs[2]), model.logits(*pairs[2]))
+
+
+def test_logits_equal_torch_before_and_after_the_export(checkpoint: Path, tmp_path: Path) -> None:
+    import torch
+    from transformers import RobertaForSequenceClassification
+
+    net = RobertaForSequenceClassification.from_pretrained(checkpoint, num_labels=3)
+    net.train()  # a forgotten eval() must not reach the file
+    gap = encoder.export(net, tmp_path / "x.onnx")
+    assert gap <= 1e-4
+    net.eval()
+    bpe = PhobertBpe.of_folder(checkpoint)
+    session = encoder._session(tmp_path / "x.onnx")
+    for claim, evidence in ((SENTENCES[0], SENTENCES[1]), (SENTENCES[5], " ".join(SENTENCES))):
+        ids = encoder.pair_ids(bpe, claim, evidence, longest=128)
+        with torch.no_grad():
+            expected = net(input_ids=torch.tensor([ids])).logits[0].numpy()
+        assert np.abs(encoder.onnx_logits(session, ids) - expected).max() < 1e-4
+
+
+def test_scoring_needs_neither_torch_nor_sklearn(folder: Path) -> None:
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'transformers', 'sklearn'): sys.modules[name] = None\n"
+        "from pathlib import Path; from models import registry\n"
+        f"m = registry.load(Path({str(folder)!r}))\n"
+        "ids = m.bpe.encode_pair('hợp_tác_xã cần 5 thành_viên', 'hợp_tác_xã').ids\n"
+        "from models.encoder import onnx_logits\n"
+        "print(onnx_logits(m.session, ids).shape)"
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=False
+    )
+    assert done.stdout.strip() == "(3,)", done.stdout + done.stderr
+
+
+def test_no_sequence_is_padded_and_none_is_longer_than_the_model(checkpoint: Path) -> None:
+    bpe = PhobertBpe.of_folder(checkpoint)
+    short = encoder.pair_ids(bpe, "Có 5 thành viên.", "Cần 5 thành viên.")
+    assert 1 not in short
+    long = encoder.pair_ids(bpe, SENTENCES[0], "\n".join(SENTENCES) * 40, longest=64)
+    assert len(long) <= 64
+
+
+def test_a_vocabulary_larger_than_the_embedding_is_refused(
+    checkpoint: Path, data: Data, tmp_path: Path
+) -> None:
+    import shutil
+
+    broken = tmp_path / "broken"
+    shutil.copytree(checkpoint, broken)
+    with (broken / "vocab.txt").open("a", encoding="utf-8") as out:
+        out.write("".join(f"thừa{i} 1\n" for i in range(50)))
+    with pytest.raises(ModelError, match="embedding"):
+        encoder.train_verdict(tmp_path / "out", data, encoder=str(broken), steps=1)
+
+
+def test_an_encoder_that_is_not_there_names_itself(data: Data, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match="no vocabulary"):
+        encoder.train_verdict(tmp_path / "out", data, encoder=str(tmp_path / "empty"), steps=1)
+
+
+def test_too_few_pairs_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+    none = Data(train=(), calibration=(), report=(), names=())
+    with pytest.raises(InputError, match="too few"):
+        encoder.train_verdict(tmp_path / "out", none, encoder=str(checkpoint), steps=1)
+
+
+def test_a_failure_inside_is_a_failed_verdict_not_a_low_score(folder: Path) -> None:
+    import dataclasses
+
+    model = registry.load(folder)
+    assert isinstance(model, encoder.EncoderModel)
+    broken = dataclasses.replace(model, session=None)
+    verdict = broken.judge(SENTENCES[0], SENTENCES[1])
+    assert verdict.label is None
+    assert verdict.p_refuted is None
+    assert "AttributeError" in verdict.error

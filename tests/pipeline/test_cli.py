@@ -1,0 +1,195 @@
+"""The command line's contract: fields, exit codes, and errors that say where and what to do."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CLAIM_FIELDS = {
+    "start", "end", "text", "checkability", "speech", "status", "label", "p_supported",
+    "p_refuted", "p_nei", "flagged", "evidence", "differences",
+}  # fmt: skip
+
+
+def kiemchung(*arguments: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", *arguments],
+        cwd=cwd,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(cwd)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def check(tmp_path: Path, text: str, day: str) -> list[dict[str, Any]]:
+    done = kiemchung("check", "--text", text, "--date", day, "--json", cwd=tmp_path)
+    claims: list[dict[str, Any]] = json.loads(done.stdout)["claims"]
+    return claims
+
+
+@pytest.mark.slow
+def test_check_judges_by_the_law_of_the_day(tmp_path: Path) -> None:
+    rows = [
+        {"id": "old", "text": "Hợp tác xã phải có ít nhất 7 thành viên.", "date": "2022-03-01"},
+        {"id": "new", "text": "Hợp tác xã phải có ít nhất 7 thành viên.", "date": "2025-03-01"},
+        {"id": 3, "text": "Hợp tác xã phải có ít nhất 5 thành viên chính thức.", "date": "2025-03-01"},
+    ]
+    file = tmp_path / "in.jsonl"
+    file.write_text("\n".join(json.dumps(r, ensure_ascii=False) for r in rows), encoding="utf-8")
+    kiemchung("check", "--jsonl", str(file), "--out", str(tmp_path / "out.jsonl"), cwd=tmp_path)
+    found = [json.loads(x) for x in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()]
+    assert [f["id"] for f in found] == ["old", "new", "3"]
+    assert [f["claims"][0]["label"] for f in found] == ["SUPPORTED", "REFUTED", "SUPPORTED"]
+    assert [f["claims"][0]["flagged"] for f in found] == [False, True, False]
+    claim = found[1]["claims"][0]
+    assert set(claim) >= CLAIM_FIELDS
+    assert claim["p_supported"] + claim["p_refuted"] + claim["p_nei"] == pytest.approx(1, abs=1e-3)
+    assert claim["evidence"][0]["valid_from"] == "2024-07-01"
+    assert claim["differences"]
+    assert found[0]["claims"][0]["evidence"][0]["valid_to"] == "2024-07-01"
+
+
+@pytest.mark.slow
+def test_offsets_count_the_text_as_given(tmp_path: Path) -> None:
+    text = "\ufeffChào.  Hợp\u200b tác xã&nbsp;phải có ít nhất 7 thành vie\u0302n. Xong việc rồi nhé."
+    claims = check(tmp_path, text, "2025-03-01")
+    for claim in claims:
+        assert text[claim["start"] : claim["end"]] == claim["text"]
+    assert [c["flagged"] for c in claims].count(True) == 1
+
+
+@pytest.mark.slow
+def test_a_lone_surrogate_and_a_long_run_do_not_stop_a_check(tmp_path: Path) -> None:
+    file = tmp_path / "in.jsonl"
+    rows = [
+        '{"id": "a", "text": "H\\ud800TX phải có ít nhất 7 thành viên.", "date": "2025-01-01"}',
+        json.dumps({"id": "b", "text": "a1." * 340_000, "date": "2025-01-01"}),
+    ]
+    file.write_text("\n".join(rows), encoding="utf-8")
+    done = kiemchung("check", "--jsonl", str(file), cwd=tmp_path)
+    assert [json.loads(x)["id"] for x in done.stdout.splitlines()] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["check"], "exactly one"),
+        (["check", "--text", "x", "--file", "y"], "exactly one"),
+        (["check", "--text", "Có 5 thành viên.", "--date", "1/7/2024"], "YYYY-MM-DD"),
+        (["check", "--text", "  "], "no text"),
+        (["check", "--file", "none.txt"], "none.txt"),
+        (["verdict", "--jsonl", "none.jsonl"], "none.jsonl"),
+        (["weekly", "--week", "2026-W54", "--outlet", "sample"], "no week 54"),
+        (["weekly", "--week", "soon", "--outlet", "sample"], "2026-W40"),
+        (["weekly", "--week", "2026-W40", "--outlet", "nobody"], "'nobody'"),
+        (["weekly", "--week", "2026-W40", "--outlet", "sample", "--stage", "x"], "crawl, extract"),
+        (["weekly", "--week", "2026-W40"], "--outlet"),
+        (["report", "--week", "2026-W40"], "there is no store yet"),
+        (["export", "--format", "xml"], "there is no store yet"),
+        (["page", "none.html", "--url", "https://x.example/1"], "none.html"),
+        (["models", "promote", "../elsewhere"], "no model name"),
+    ],
+)
+def test_a_mistake_is_one_line_with_a_remedy(
+    tmp_path: Path, arguments: list[str], part: str
+) -> None:
+    done = kiemchung(*arguments, cwd=tmp_path, code=1)
+    assert done.stderr.startswith("kiemchung: ")
+    assert part in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("empty.html", b""), ("binary.html", bytes(range(256)) * 40), ("blank.html", b" \n" * 99)],
+)
+def test_a_page_that_is_none_is_refused_with_its_reason(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    done = kiemchung("page", name, "--url", "https://x.example/1", "--json", cwd=tmp_path, code=1)
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+def test_claims_and_segment_keep_ids_and_offsets(tmp_path: Path) -> None:
+    text = "Hợp tác xã phải có ít nhất 5 thành viên. Theo tôi, như thế là quá ít."
+    file = tmp_path / "in.jsonl"
+    file.write_text(json.dumps({"id": 7, "text": text}, ensure_ascii=False), encoding="utf-8")
+    one = json.loads(kiemchung("segment", "--jsonl", str(file), cwd=tmp_path).stdout)
+    assert one["id"] == "7"
+    assert len(one["sentences"]) == 2
+    for sentence in one["sentences"]:
+        assert text[sentence["start"] : sentence["end"]] == sentence["text"]
+        for word in sentence["words"]:
+            assert text[word["start"] : word["end"]] == word["text"]
+    assert "Hợp tác xã" in [w["text"] for w in one["sentences"][0]["words"]]
+    row = json.loads(kiemchung("claims", "--jsonl", str(file), cwd=tmp_path).stdout)
+    assert set(row) == {"id", "check_worthiness", "checkability"}
+
+
+def test_a_bad_line_of_the_configuration_is_named(tmp_path: Path) -> None:
+    (tmp_path / "kiemchung.toml").write_text("potr = 1\n", encoding="utf-8")
+    done = kiemchung("outlets", "list", "--json", cwd=tmp_path, code=1)
+    assert "kiemchung.toml: potr" in done.stderr
+
+
+def test_reference_and_models_verify_themselves(tmp_path: Path) -> None:
+    summary = json.loads(kiemchung("reference", "check", "--json", cwd=tmp_path).stdout)
+    assert summary["problems"] == []
+    assert summary["passages"] >= 120
+    assert json.loads(kiemchung("models", "verify", "--json", cwd=tmp_path).stdout)["ok"]
+    listed = json.loads(kiemchung("models", "list", "--json", cwd=tmp_path).stdout)
+    assert listed[0]["promoted"]
+
+
+def test_a_bad_date_in_the_base_is_named_with_its_line(tmp_path: Path) -> None:
+    import shutil
+
+    own = tmp_path / "own"
+    shutil.copytree(ROOT / "kiemchung" / "reference" / "data", own)
+    lines = (own / "passages.jsonl").read_text("utf-8").splitlines()
+    row = json.loads(lines[4]) | {"valid_from": "1/7/2024"}
+    lines[4] = json.dumps(row, ensure_ascii=False)
+    (own / "passages.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    done = kiemchung("reference", "check", "--folder", str(own), cwd=tmp_path, code=1)
+    assert "passages.jsonl:5" in done.stderr
+
+
+def test_a_malformed_outlet_file_is_named(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "x.toml").write_text('name = "x"\nhosts = 3\n', encoding="utf-8")
+    done = kiemchung("outlets", "check", "--folder", str(own), cwd=tmp_path, code=1)
+    assert "x.toml" in done.stderr
+    assert "hosts" in done.stderr
+
+
+@pytest.mark.slow
+def test_verdict_gives_three_probabilities_and_keeps_the_order(tmp_path: Path) -> None:
+    rows = [
+        {"id": "s", "claim": "Hợp tác xã có ít nhất 5 thành viên.",
+         "evidence": "Hợp tác xã phải có ít nhất 5 thành viên."},
+        {"id": "r", "claim": "Hợp tác xã có ít nhất 9 thành viên.",
+         "evidence": "Hợp tác xã phải có ít nhất 5 thành viên."},
+    ]  # fmt: skip
+    file = tmp_path / "in.jsonl"
+    file.write_text("\n".join(json.dumps(r, ensure_ascii=False) for r in rows), encoding="utf-8")
+    done = kiemchung("verdict", "--jsonl", str(file), cwd=tmp_path)
+    found = [json.loads(x) for x in done.stdout.splitlines()]
+    assert [f["id"] for f in found] == ["s", "r"]
+    for row in found:
+        assert set(row) == {"id", "status", "label", "p_supported", "p_refuted", "p_nei"}
+        total = row["p_supported"] + row["p_refuted"] + row["p_nei"]
+        assert total == pytest.approx(1, abs=1e-6)
+    assert found[0]["p_supported"] > found[1]["p_supported"]
