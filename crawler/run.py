@@ -230,7 +230,7 @@ def scrapy_settings(job: dict[str, Any], outlets: Sequence[Outlet]) -> dict[str,
         host: {
             "concurrency": 1,
             "delay": default if o.delay is None else o.delay,
-            "randomize_delay": False,
+            "jitter": 0,
         }
         for o in outlets
         for host in o.hosts
@@ -248,7 +248,7 @@ def scrapy_settings(job: dict[str, Any], outlets: Sequence[Outlet]) -> dict[str,
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
         "DOWNLOAD_FAIL_ON_DATALOSS": True,
         "DOWNLOAD_HANDLERS": {"file": None, "ftp": None, "s3": None, "data": None},
-        "DNS_RESOLVER": "crawler.guard.GuardedResolver",
+        "TWISTED_DNS_RESOLVER": "crawler.guard.GuardedResolver",
         "DNSCACHE_ENABLED": True,
         "TELNETCONSOLE_ENABLED": False,
         "REMOTE_CONTROL_ENABLED": False,

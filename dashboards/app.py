@@ -219,7 +219,9 @@ def create_app(
     def guarded(request: Request, csrf: Annotated[str, Form()] = "") -> None:
         """Refuse a POST that another site could have sent, before anything else is looked at."""
         given = csrf or request.headers.get("x-csrf-token", "")
-        bound = session_of(request) or request.cookies.get(VISIT_COOKIE, "")
+        # The sign-in form is bound to the visit, every other one to the session.
+        visit = request.cookies.get(VISIT_COOKIE, "")
+        bound = visit if request.url.path == "/login" else session_of(request)
         if foreign_origin(request) or not tokens.right_csrf(bound, given):
             raise HTTPException(403, "Biểu mẫu không hợp lệ hoặc đã cũ. Hãy tải lại trang.")
 

@@ -66,6 +66,8 @@ def serve(
         StoreError: the store cannot be opened, or the database failed and has to be opened anew.
     """
     with open_store(store_path) as store:
+        for problem in store.problems():  # a write-ahead log that was cut short opens in silence
+            LOG.error("the store contradicts itself: %s", problem)
         app = create_app(
             store,
             secret=secret_of(store_path),

@@ -70,7 +70,7 @@ class Stance(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """The rules' reading of one passage; ``explained``: the claim's quantities it accounts for."""
+    """How the rules read one passage; ``explained``: the claim's quantities it accounts for."""
 
     passage: Passage
     evidence: Evidence
@@ -80,6 +80,7 @@ class Finding:
     contradicted: frozenset[int] = frozenset()
     reason: NeiReason | None = None
     hard: bool = False
+    exact: bool = False  # the claim says nearly all that the passage says, and nothing against it
     witness: Passage | None = None  # an earlier version that the claim was held against
 
 
@@ -168,7 +169,7 @@ _OLD_BEFORE: Final = re.compile(
     r"chứ không(?: phải| còn)?(?: là)?|không còn(?: là)?|không phải(?: là)?|không còn yêu cầu|"
     r"bỏ (?:mức|ngưỡng|trần)|"
     r"luật (?:hợp tác xã |htx )?(?:năm )?2012|năm 2012|giai đoạn trước|trước năm \d{4}|"
-    r"trước ngày [\d/.\- ]+)"
+    r"trước ngày [\d/.\- ]+,)"
     r"[^,;.]{0,60}$"
 )
 _OLD_AFTER: Final = re.compile(
@@ -447,6 +448,9 @@ def _choose(findings: Sequence[Finding], claim: ClaimView) -> Finding:
         if f.stance is Stance.REFUTES and not (f.contradicted and f.contradicted <= explained)
     ]  # fmt: skip
     supporting = [f for f in findings if f.stance is Stance.SUPPORTS]
+    exact = [f for f in supporting if f.exact and not claim.stated - f.explained]
+    if exact:
+        return exact[0]
     if refuting:
         hard = [f for f in refuting if f.hard]
         if supporting and not hard:
@@ -596,6 +600,11 @@ def _read(
             hard=hard or any(d.kind is Distortion.NEGATION for d in differences),
         )
     supported, sure = _supports(claim, passage, amounts)
+    if supported and _one_denies(claim, passage):
+        return Finding(
+            passage=passage, evidence=evidence, stance=Stance.UNCLEAR,
+            explained=amounts.explained | same_days,
+        )  # fmt: skip
     if not supported:
         return Finding(
             passage=passage, evidence=evidence, stance=Stance.SILENT,
@@ -611,7 +620,8 @@ def _read(
     return Finding(
         passage=passage, evidence=evidence, stance=Stance.SUPPORTS,
         explained=amounts.explained | same_days,
-        hard=sure, witness=earlier if amounts.only_old else None,
+        hard=sure, exact=_covers(claim, passage) >= 0.85,
+        witness=earlier if amounts.only_old else None,
     )  # fmt: skip
 
 
@@ -678,7 +688,9 @@ class Amounts:
 
 def _is_measure(quantity: Quantity) -> bool:
     """Whether a quantity can be a rule's value; "1 lần" and a bare number are none."""
-    return str(quantity.kind) not in {"ordinal", "times"}
+    kind = str(quantity.kind)
+    whole = quantity.value == quantity.value.to_integral_value()
+    return kind != "ordinal" and not (kind == "times" and whole)
 
 
 def _unit(quantity: Quantity) -> str:
@@ -740,16 +752,13 @@ def _role(claim: ClaimView, index: int) -> Role:
 
 
 def _value_equal(ours: Quantity, theirs: Quantity) -> bool:
-    if ours.value == theirs.value and (ours.upper is None or ours.upper == theirs.upper):
-        if not ours.unit:
-            return True
-        return _unit(ours) == _unit(theirs) or _same_kind(ours, theirs)
-    if (
-        theirs.upper is not None
-        and ours.upper is None
-        and ours.value in (theirs.value, theirs.upper)
-    ):
-        return _same_kind(ours, theirs)
+    """Whether two values of a rule are the same; a rule is not rounded, but a year is 12 months."""
+    if ours.unit and not _same_kind(ours, theirs):
+        return False
+    if not ours.unit or _unit(ours) == _unit(theirs):
+        if theirs.upper is not None and ours.upper is None:
+            return ours.value in (theirs.value, theirs.upper)
+        return ours.value == theirs.value and (ours.upper is None or ours.upper == theirs.upper)
     return compare_quantities(ours, theirs) is Relation.EQUAL
 
 
@@ -1079,7 +1088,7 @@ def _occurrences(view: str, predicate: Sequence[str]) -> list[tuple[int, int]]:
 _POSITIVE: Final = any_of(
     "được", "có quyền", "được phép", "phải", "bắt buộc", "có thể", "có nghĩa vụ", "có", "là",
     "cho phép", "buộc",
-    "cần", "được quyền", "vẫn được", "thu", "đều", "dùng", "cho", "vẫn",
+    "cần", "được quyền", "vẫn được", "thu", "đều", "dùng", "cho", "vẫn", "bị",
 )  # fmt: skip
 
 
@@ -1090,6 +1099,8 @@ def _polarity(claim: ClaimView, passage: Passage) -> list[Difference]:
     clear_body, clear_rule = _without_terms(body), _without_terms(rule)
     found: list[Difference] = []
     for denial in theirs:
+        if _denied_too(denial, ours) or len(_occurrences(rule, denial.predicate)) > 1:
+            continue
         for start, end in _occurrences(body, denial.predicate):
             if start < claim.body or not _stated(clear_body, start, ours, denial):
                 continue
@@ -1106,7 +1117,9 @@ def _polarity(claim: ClaimView, passage: Passage) -> list[Difference]:
                 )
                 break
     for denial in [d for one in ours for d in _causative(claim.view, one)]:
-        if denial.start < claim.body:
+        if denial.start < claim.body or _denied_too(denial, theirs):
+            continue
+        if len(_occurrences(body, denial.predicate)) > 1:
             continue
         for start, _ in _occurrences(rule, denial.predicate):
             if not _stated(clear_rule, start, theirs, denial) or not _shared_frame(
@@ -1125,6 +1138,35 @@ def _polarity(claim: ClaimView, passage: Passage) -> list[Difference]:
             )
             break
     return found[:2]
+
+
+def _denied_too(denial: _Denial, others: Sequence[_Denial]) -> bool:
+    """Whether the other side denies the same predicate as well."""
+    return any(d.predicate[:2] == denial.predicate[:2] for d in others)
+
+
+def _one_denies(claim: ClaimView, passage: Passage) -> bool:
+    """Whether one side denies what the other only mentions: too little to refute, or to support."""
+    rule = normal(passage.text)
+    ours = [d for d in _denials(claim.view) if d.start >= claim.body]
+    theirs = _denials(rule)
+    for mine, others, view in ((ours, theirs, rule), (theirs, ours, claim.view)):
+        for denial in mine:
+            if len(denial.predicate) < 2 or _denied_too(denial, others):
+                continue
+            for start, _ in _occurrences(view, denial.predicate):
+                lead = view[max(0, start - 20) : start]
+                if not _under(view, start, others) and not _MASKED.search(lead):
+                    return True
+    return False
+
+
+def _under(view: str, start: int, denials: Sequence[_Denial]) -> bool:
+    """Whether a negation of the same clause stands within forty letters before ``start``."""
+    return any(
+        d.end <= start <= d.end + 40 and not re.search(r"[,;.:]", view[d.end : start])
+        for d in denials
+    )
 
 
 def _causative(view: str, denial: _Denial) -> list[_Denial]:
@@ -1182,7 +1224,7 @@ def _without_terms(view: str) -> str:
 
 def _stated(clear: str, start: int, denials: Sequence[_Denial], denial: _Denial) -> bool:
     """Whether the predicate at ``start`` is stated there, and not denied in its turn."""
-    if any(d.end <= start <= d.end + 40 for d in denials):
+    if _under(clear, start, denials):
         return False
     lead = re.split(r"[,;.:]", clear[max(0, start - 40) : start])[-1]
     cues = list(_POSITIVE.finditer(lead))
@@ -1537,6 +1579,8 @@ def _statistic(
     contradicted: list[tuple[int, Quantity]] = []
     for index in sorted(claim.stated):
         quantity = claim.quantities[index]
+        if _NOT_SO.search(claim.view[: quantity.start]):
+            return silent
         near = [q for q in theirs if _same_measure(quantity, q)]
         if not near and not quantity.unit:
             bare = [q for q in theirs if _counts(claim, quantity, q)]
@@ -1567,6 +1611,11 @@ def _statistic(
             explained=frozenset(explained), hard=True,
         )  # fmt: skip
     return silent
+
+
+_NOT_SO: Final = re.compile(
+    r"(?<!\w)(?:không|chưa|chẳng)\s(?:có|phải|phải là|đạt|tới|đến|còn)\s+(?:\w+\s+)?$"
+)
 
 
 def _same_measure(a: Quantity, b: Quantity) -> bool:

@@ -6,16 +6,21 @@ with an interval. Every figure here is a pure function of labels and probabiliti
 
 from __future__ import annotations
 
+import argparse
+import json
 import math
 import random
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kiemchung.domain import LABEL_ORDER, Label, Status
+from kiemchung.errors import KiemchungError
 from models.construct import Pair, label_of
 from models.verdict import Verdict, VerdictModel
 
@@ -180,6 +185,85 @@ def report(gold: Sequence[Label], verdicts: Sequence[Verdict], *, threshold: flo
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """Whether a model reads the evidence: shares of verdicts where it should have changed its mind.
+
+    ``shuffled_refuted``: still REFUTED beside another row's evidence (should be near 0).
+    ``claim_only_macro_f1``: what the claim alone gives away (should be near chance).
+    ``flip_leaves_supported``: of supported claims with a digit, those that one changed digit takes
+    out of SUPPORTED (should be near 1), out of ``flips``.
+    """
+
+    shuffled_refuted: float
+    claim_only_macro_f1: float
+    flip_leaves_supported: float
+    flips: int
+
+
+def controls(
+    model: VerdictModel,
+    rows: Sequence[Pair | Mapping[str, Any]],
+    *,
+    field: str = "evidence",
+    seed: int = 0,
+) -> Controls:
+    """Return the evidence-blind controls of ``model`` on labelled pairs.
+
+    Raises:
+        ValueError: fewer than two rows.
+    """
+    if len(rows) < 2:
+        raise ValueError("two rows at least, to shuffle their evidence")
+    pairs = [_row(row, field) for row in rows]
+    n, step = len(pairs), max(1, len(pairs) // 3)
+    shuffled = [
+        model.judge(claim, pairs[(i + step) % n][1]).label for i, (claim, _, _) in enumerate(pairs)
+    ]
+    alone = [model.judge(claim, "").label for claim, _, _ in pairs]
+    r = random.Random(seed)
+    flips = left = 0
+    for claim, evidence, label in pairs:
+        digits = [i for i, c in enumerate(claim) if c in "0123456789"]
+        if label is not Label.SUPPORTED or not digits:
+            continue
+        if model.judge(claim, evidence).label is not Label.SUPPORTED:
+            continue
+        at = r.choice(digits)
+        other = r.choice([c for c in "123456789" if c != claim[at]])
+        flips += 1
+        changed = model.judge(claim[:at] + other + claim[at + 1 :], evidence)
+        left += changed.label is not Label.SUPPORTED
+    return Controls(
+        shuffled_refuted=shuffled.count(Label.REFUTED) / n,
+        claim_only_macro_f1=macro_f1([label for _, _, label in pairs], alone),
+        flip_leaves_supported=left / flips if flips else math.nan,
+        flips=flips,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure a model folder on a file of labelled pairs; the figures go out as JSON."""
+    from models import registry
+
+    parser = argparse.ArgumentParser(prog="python -m models.evaluate", description=main.__doc__)
+    parser.add_argument("--pairs", type=Path, required=True)
+    parser.add_argument("--model", type=Path, default=registry.DEFAULT)
+    parser.add_argument("--field", default="evidence", help="which field holds the evidence")
+    given = parser.parse_args(argv)
+    try:
+        model = registry.load(given.model)
+        lines = given.pairs.read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines if line.strip()]
+        found = evaluate(model, rows, field=given.field).as_dict()
+        found["controls"] = asdict(controls(model, rows, field=given.field))
+    except (KiemchungError, OSError, ValueError, KeyError) as error:
+        sys.stderr.write(f"{given.pairs}: {error}\n")
+        return 1
+    sys.stdout.write(json.dumps(found, ensure_ascii=False, indent=1) + "\n")
+    return 0
+
+
 def _row(row: Pair | Mapping[str, Any], field: str) -> tuple[str, str, Label]:
     if isinstance(row, Pair):
         return row.claim, row.evidence, row.label
@@ -189,3 +273,7 @@ def _row(row: Pair | Mapping[str, Any], field: str) -> tuple[str, str, Label]:
         str(row[field]),
         label if isinstance(label, Label) else label_of(label),
     )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

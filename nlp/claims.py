@@ -55,10 +55,17 @@ _EVALUATION: Final = re.compile(
     r"tiên\s+phong|điển\s+hình|kiểu\s+mẫu|mẫu\s+mực|đủ\s+sức|khó\s+hiểu|đáng\s+kể)(?!\w)",
     re.IGNORECASE,
 )
+# "..., nên ..." and "cho nên" give a reason; only "nên" behind a subject advises.
+_OUGHT: Final = re.compile(r"(?<![,;])(?<!\bcho)(?<!\bvậy)(?<!\bbởi)\s+nên\s+(?!đến|nỗi|người)(?=\w)", re.IGNORECASE)
+_PROPOSES: Final = re.compile(
+    r"(?<!mức\s)(?<!đơn\s)(?<!văn\sbản\s)(?<!hồ\ssơ\s)(?<!bản\s)(?<!được\s)(?<!bị\s)"
+    r"(?<!\w)(?:đề\s+nghị|kiến\s+nghị|đề\s+xuất|kêu\s+gọi)(?!\w)(?!\s+là\s+(?:được|chấp\s+nhận))",
+    re.IGNORECASE,
+)
 _NORMATIVE: Final = _any_of(
-    "nên", "không nên", "cần được", "rất cần", "cần sớm", "cần có cơ chế", "cần thay đổi", "cần sửa",
+    "không nên", "cần được", "rất cần", "cần sớm", "cần có cơ chế", "cần thay đổi", "cần sửa",
     "cần xem xét", "cần tính đến", "cần mạnh dạn", "cần nhìn", "cần thiết phải", "đừng", "hãy",
-    "đề nghị", "kiến nghị", "đề xuất", "kêu gọi", "đã đến lúc", "phải làm sao", "cần chấn chỉnh",
+    "đã đến lúc", "phải làm sao", "cần chấn chỉnh",
     "cần khắc phục", "cần rà soát", "cần bỏ", "cần giảm", "cần tăng cường", "cần quan tâm",
 )  # fmt: skip
 _FORECAST: Final = _any_of(
@@ -71,6 +78,7 @@ _RULE: Final = _any_of(
     "nhiều nhất", "không quá", "không vượt quá", "không dưới", "trở lên", "trở xuống", "quy định",
     "cấm", "bị thu hồi", "có hiệu lực", "hết hiệu lực", "được miễn", "miễn", "áp dụng", "có quyền",
     "có nghĩa vụ", "không có quyền", "không phải", "không cần", "thay thế", "ban hành", "thông qua",
+    "chịu trách nhiệm", "căn cứ vào", "đòi hỏi", "ngang nhau", "cho vay", "duy nhất", "chỉ",
     "biểu quyết", "trần", "mức trần", "giới hạn", "bãi bỏ", "có thể", "do", "gồm", "thuộc",
 )  # fmt: skip
 _LAW: Final = _any_of(
@@ -130,8 +138,11 @@ _REPORTED: Final = re.compile(
     re.IGNORECASE,
 )
 _QUOTE_PAIRS: Final = {"“": "”", "«": "»", '"': '"'}
+_TELLS: Final = re.compile(
+    r"(?<!không\s)(?<!bất\s)(?<!đáng\s)(?<!chưa\s)(?<!\w)kể(?!\s+(?:từ|cả|trên|đến|tới)(?!\w))(?!\w)", re.IGNORECASE
+)
 _EXPERIENCE: Final = _any_of(
-    "nhớ lại", "kể lại", "kể", "hồi đó", "ngày ấy", "hồi ấy", "từng trải", "trải qua", "tâm sự",
+    "nhớ lại", "kể lại", "hồi đó", "ngày ấy", "hồi ấy", "từng trải", "trải qua", "tâm sự",
     "ký ức", "nhớ mãi", "nhớ như in", "bồi hồi", "hồi mới vào",
 )  # fmt: skip
 _VAGUE: Final = re.compile(
@@ -165,9 +176,11 @@ def _cues(sentence: str, found: Extraction) -> _Cues:
         first_person=bool(_FIRST_PERSON.search(sentence)),
         stance=bool(_STANCE.search(sentence)),
         evaluation=bool(_EVALUATION.search(sentence)),
-        normative=bool(_NORMATIVE.search(sentence)),
+        normative=bool(
+            _NORMATIVE.search(sentence) or _OUGHT.search(sentence) or _PROPOSES.search(sentence)
+        ),
         forecast=bool(_FORECAST.search(sentence)),
-        experience=bool(_EXPERIENCE.search(sentence)),
+        experience=bool(_EXPERIENCE.search(sentence) or _TELLS.search(sentence)),
         rule=bool(_RULE.search(sentence)),
         law=bool(_LAW.search(sentence)),
         national=bool(_NATIONAL.search(sentence)),
@@ -188,11 +201,12 @@ def _checkability(sentence: str, cues: _Cues) -> Checkability:
         return Checkability.OPINION
     if cues.normative and not (cues.legal and cues.rule):
         return Checkability.OPINION
-    if cues.experience or (cues.first_person and not (cues.law or cues.legal)):
-        return Checkability.EXPERIENCE if cues.first_person or cues.experience else _plain(cues)
+    told = cues.experience and not (cues.legal and cues.rule and not cues.first_person)
+    if told or (cues.first_person and not (cues.law or cues.legal)):
+        return Checkability.EXPERIENCE
     if cues.forecast and not ((cues.law or cues.legal) and states_rule):
         binding = cues.rule and re.search(
-            r"(?<!\w)sẽ\s+(?:bị|phải|không\s+được|được|có\s+hiệu\s+lực|hết\s+hiệu\s+lực)(?!\w)", sentence, re.I
+            r"(?<!\w)sẽ\s+(?:bị|phải|không\s+được|được|có\s+hiệu\s+lực|hết\s+hiệu\s+lực|thay|thay\s+thế)(?!\w)", sentence, re.I
         )
         if not binding:
             return Checkability.FORECAST

@@ -25,6 +25,15 @@ _NOW: Final = re.compile(
 _FORCE: Final = re.compile(
     r"(?<!\w)(?:có\s+hiệu\s+lực|hết\s+hiệu\s+lực|thay\s+thế|ban\s+hành|thông\s+qua|thay\s+luật)(?!\w)", re.I
 )
+_STILL: Final = re.compile(
+    r"(?<!\w)(?:còn|đang\s+có|vẫn\s+có|vẫn\s+đang|đang\s+còn|vẫn\s+còn)\s+(?:có\s+|nguyên\s+)?hiệu\s+lực(?!\w)", re.I
+)
+"""Whether a law is in force is asked of the day of publication, whatever law is named."""
+_EVENT: Final = re.compile(
+    r"(?<!\w)(?:ký|ký\s+kết|thành\s+lập|đăng\s+ký|được\s+cấp|cấp|phát\s+sinh|góp|gia\s+nhập|vay|hoạt\s+động|"
+    r"ra\s+đời|có\s+từ|lập|tồn\s+tại)\s+(?:từ\s+)?(?:trước|sau|từ|kể\s+từ)?\s*(?:ngày|thời\s+điểm|năm|tháng)?\s*$", re.I
+)
+"""A date behind one of these says when something else happened ("hợp đồng ký trước ngày ...")."""
 _RULE: Final = re.compile(
     r"(?<!\w)(?:phải|được|không\s+được|tối\s+thiểu|tối\s+đa|ít\s+nhất|không\s+quá|mức\s+trần|trần|quy\s+định|"
     r"cần|chỉ|cho\s+phép|bắt\s+buộc|áp\s+dụng)(?!\w)", re.I
@@ -141,6 +150,8 @@ def claim_day(
                 pointed = before[-1] if before else None
             if pointed is not None:
                 named.append(pointed)
+    if named and _STILL.search(sentence):
+        return ClaimDay(day=published, method=AsOfMethod.PUBLICATION, words="")
     if named:
         newest = max(named, key=lambda d: d.valid_from)
         return ClaimDay(
@@ -148,7 +159,11 @@ def claim_day(
             method=AsOfMethod.NAMED_LAW,
             words=newest.number or newest.title,
         )
-    dates = [d for d in found.dates if d.resolved]
+    dates = [
+        d
+        for d in found.dates
+        if d.resolved and not _EVENT.search(sentence[max(0, d.start - 40) : d.start])
+    ]
     if contrast or not dates:
         return ClaimDay(day=published, method=AsOfMethod.PUBLICATION, words="")
     limits = [

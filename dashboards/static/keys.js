@@ -17,8 +17,10 @@
     if (event.defaultPrevented || event.repeat) return;
     if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
     if (event.isComposing || event.keyCode === 229 || typing(event.target)) return;
-    if (event.key === "Enter" && event.target instanceof Element &&
-        event.target.closest("a, button, summary, input")) return; // the element's own meaning
+    if (event.key === "Enter" && event.target instanceof Element) {
+      if (event.target.closest("input")) event.preventDefault(); // else it presses the first button
+      if (event.target.closest("a, button, summary, input")) return; // the element's own meaning
+    }
     if (busy || performance.now() - shownAt < QUIET_MS) return;
     var wanted = Array.from(document.querySelectorAll("[data-key]")).find(function (element) {
       return element.dataset.key.split(" ").includes(event.key);

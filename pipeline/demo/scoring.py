@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -92,10 +93,6 @@ def load_truth() -> tuple[TruthRow, ...]:
     return tuple(rows)
 
 
-def _slug(url: str) -> str:
-    return url.rsplit("/", 1)[-1].split(".")[0]
-
-
 def _normal(text: str) -> str:
     return " ".join(text.split()).strip(" \"“”'.…!?")
 
@@ -113,23 +110,25 @@ def score(
     """
     by_article = {a.article_id: a for a in articles}
     judged = {j.mention_id: j for j in judgements}
-    places: dict[tuple[str, str], list[Mention]] = {}
+    places: dict[str, list[Mention]] = {a.article_id: [] for a in by_article.values()}
     for mention in mentions:
-        article = by_article[mention.article_id]
-        for row_slug in {_slug(article.url), _slug(article.canonical_url)}:
-            places.setdefault((article.outlet, row_slug), []).append(mention)
+        places[mention.article_id].append(mention)
 
     def matches(row: TruthRow) -> list[Mention] | None:
-        found = places.get((row.outlet, row.slug))
-        if found is None:  # outlets may put an id behind the slug
-            found = [
-                m for (o, s), ms in places.items() if o == row.outlet and s.startswith(row.slug)
-                for m in ms
-            ] or None
-        if found is None:
+        # Outlets put the slug anywhere in the address, with or without a number behind it.
+        form = re.compile(rf"/{re.escape(row.slug)}(?=[-./]|$)")
+        stored = [
+            a for a in by_article.values() if a.outlet == row.outlet and form.search(a.canonical_url)
+        ]
+        if not stored:
             return None
         wanted = _normal(row.sentence)
-        return [m for m in found if wanted in _normal(m.text) or _normal(m.text) in wanted]
+        return [
+            m
+            for a in stored
+            for m in places[a.article_id]
+            if wanted in _normal(m.text) or _normal(m.text) in wanted
+        ]
 
     flags = {j.mention_id for j in judged.values() if j.flagged}
     explained: set[str] = set()

@@ -300,10 +300,10 @@ def test_the_inbox_is_merged_while_the_desk_is_open(store: Store, tmp_path: Path
     with TestClient(app) as client:
         write_batch(inbox, batch(week="2026-W41", quiet=3, suffix="b"))
         limit = time.monotonic() + 10
-        while "2026-W41" not in store.weeks() and time.monotonic() < limit:
+        while client.get("/health").json()["waiting"] and time.monotonic() < limit:
             time.sleep(0.02)
-        assert store.weeks() == ["2026-W41", "2026-W40"]
         assert client.get("/health").json() == {"status": "ok", "waiting": 0}
+        assert store.weeks() == ["2026-W41", "2026-W40"]
     assert not [t for t in threading.enumerate() if t.name == "inbox"]
 
 

@@ -1,4 +1,4 @@
-"""The store on real DuckDB files: what is kept, what cannot be doubled, what people's rows survive."""
+"""The store on real DuckDB files: what is kept, what cannot be doubled, what reviews survive."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ too little; what counts there is that nobody is bothered by a flag.
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from functools import cache
 
@@ -22,12 +23,14 @@ from kiemchung.domain import (
     Judgement,
     Label,
     NeiReason,
+    PassageKind,
     Speech,
     Status,
 )
 from models import registry
 from models.decide import Outcome, decide
 from models.verdict import Verdict, VerdictModel, verdict_of
+from nlp.quantities import QuantityKind, extract
 from nlp.retrieval import PassageIndex, Retrieved
 from nlp.timing import named_documents
 
@@ -183,6 +186,16 @@ CASES: tuple[tuple[date, str, str, str], ...] = (
     (NEW, "Theo Điều 4 Luật Hợp tác xã 2023, hợp tác xã do ít nhất 5 thành viên chính thức tự nguyện thành lập.", S, ""),
     (NEW, "Khoản 1 Điều 74 Luật Hợp tác xã năm 2023 quy định vốn góp của mỗi thành viên chính thức không quá 30% vốn điều lệ của hợp tác xã.", S, ""),
     (NEW, "Điều 20 Luật Hợp tác xã năm 2023 quy định vốn góp của mỗi thành viên chính thức không quá 30% vốn điều lệ của hợp tác xã.", R, "wrong_source"),
+    # --- statistics: the same series, another series, another day
+    (NEW, "Theo Liên minh Hợp tác xã Việt Nam, đến hết năm 2024 cả nước có 33.557 hợp tác xã.", S, ""),
+    (NEW, "Theo Liên minh HTX Việt Nam, cuối năm 2024 cả nước có hơn 33.500 hợp tác xã.", S, ""),
+    (NEW, "Theo Liên minh Hợp tác xã Việt Nam, đến hết năm 2024 cả nước có 43.557 hợp tác xã.", R, "number"),
+    (NEW, "Theo Tổng cục Thống kê, đến hết năm 2024 cả nước có 31.700 hợp tác xã.", ANY, ""),
+    (NEW, "Theo Liên minh Hợp tác xã Việt Nam, đến hết năm 2021 cả nước có 27.000 hợp tác xã.", ANY, ""),
+    (NEW, "Cả nước hiện có khoảng 35.000 hợp tác xã.", ANY, ""),
+    (date(2023, 4, 7), "Theo Bộ Kế hoạch và Đầu tư, năm 2022 cả nước có 125 liên hiệp hợp tác xã.", S, ""),
+    (date(2023, 4, 7), "Theo Bộ Kế hoạch và Đầu tư, năm 2022 cả nước có 215 liên hiệp hợp tác xã.", R, "number"),
+    (date(2023, 4, 7), "Theo Bộ KH&ĐT, năm 2022 cả nước có 71 nghìn tổ hợp tác.", S, ""),
     # --- not to be refuted: no rule, opinion, proposal, one cooperative, rumour, question, abroad
     (NEW, "Quy định tối thiểu 5 thành viên chính thức để thành lập hợp tác xã là quá thấp.", ANY, ""),
     (NEW, "Theo tôi, nên để 7 thành viên mới được thành lập hợp tác xã thì hơn.", ANY, ""),
@@ -455,3 +468,42 @@ def test_every_flag_rests_on_an_on_point_passage() -> None:
             continue
         found = said(claim, day)
         assert any(isinstance(e, Evidence) and e.on_point for e in found.evidence)
+
+
+def test_no_passage_is_refuted_by_its_own_words() -> None:
+    """In the days after it took effect, every rule of the base may be told in its own words."""
+    base, _ = _base()
+    supported = 0
+    for passage in base.passages:
+        found = said(passage.text, passage.valid_from)
+        assert found.label is not Label.REFUTED, (passage.passage_id, found.differences)
+        supported += found.label is Label.SUPPORTED
+    assert supported >= 0.9 * len(base.passages)
+
+
+def test_a_changed_number_is_never_supported() -> None:
+    """Of each rule with one value of its own, another value in its place."""
+    base, _ = _base()
+    wrong = refuted = total = 0
+    for passage in base.passages:
+        values = [
+            q
+            for q in extract(passage.text).quantities
+            if q.kind in {QuantityKind.COUNT, QuantityKind.PERCENT, QuantityKind.DURATION}
+            and q.upper is None
+            and q.text[:1].isdigit()
+        ]
+        if len(values) != 1 or passage.kind is PassageKind.STATISTIC:
+            continue
+        value = values[0]
+        digits = re.match(r"[\d.,]+", value.text)
+        assert digits is not None
+        other = str(int(value.value) * 3 + 1)
+        text = passage.text[: value.start] + other + passage.text[value.start + digits.end() :]
+        found = said(text, passage.valid_from)
+        total += 1
+        wrong += found.label is Label.SUPPORTED
+        refuted += found.label is Label.REFUTED
+    assert total >= 40
+    assert wrong <= 0.03 * total, (wrong, total)
+    assert refuted >= 0.85 * total, (refuted, total)

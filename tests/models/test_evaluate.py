@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -147,3 +149,52 @@ def test_spellings_of_data_sets(word: object, label: Label) -> None:
 def test_an_unknown_spelling_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown label"):
         label_of("3")
+
+
+class Parrot:
+    """Refutes whatever it is shown: the controls must give it away."""
+
+    model_id = "parrot"
+    threshold = 0.7
+
+    def judge(self, claim: str, evidence: str) -> Verdict:
+        return verdict_of((0.9, 0.05, 0.05) if "đúng" in claim else (0.05, 0.9, 0.05))
+
+
+def test_controls_give_a_blind_model_away_and_clear_a_seeing_one() -> None:
+    from models import registry
+
+    rows = [
+        Pair(
+            claim=f"Xã thứ {i} có {10 + i} hợp tác xã đúng kế hoạch.",
+            evidence=f"Xã thứ {i} có {10 + i} hợp tác xã đúng kế hoạch.",
+            label=S,
+            kind="test",
+            group=str(i),
+        )
+        for i in range(12)
+    ] + [pair("Sai.", R), pair("Nhầm.", R)]
+    blind = evaluate.controls(Parrot(), rows)
+    assert blind.flip_leaves_supported == 0.0
+    assert blind.claim_only_macro_f1 == pytest.approx(2 / 3)
+    seeing = evaluate.controls(registry.load_default(), rows)
+    assert seeing.flips >= 10
+    assert seeing.flip_leaves_supported >= 0.9
+    assert seeing.claim_only_macro_f1 < 0.4
+    with pytest.raises(ValueError, match="two rows"):
+        evaluate.controls(Parrot(), rows[:1])
+
+
+def test_the_command_line_measures_and_names_its_errors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "pairs.jsonl"
+    row = {"claim": "Có 5 xã.", "evidence": "Có 5 xã.", "label": "SUPPORTED"}
+    path.write_text((json.dumps(row) + "\n") * 3, encoding="utf-8")
+    assert evaluate.main(["--pairs", str(path)]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["n"] == 3
+    assert "shuffled_refuted" in printed["controls"]
+    assert evaluate.main(["--pairs", str(tmp_path / "none.jsonl")]) == 1
+    assert evaluate.main(["--pairs", str(path), "--field", "context"]) == 1
+    assert "context" in capsys.readouterr().err
