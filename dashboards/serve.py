@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import signal
+import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import uvicorn
 
 from dashboards.app import create_app
-from kiemchung.errors import StoreError
+from kiemchung.errors import InputError, StoreError
 from kiemchung.store import open_store
 
 LOG = logging.getLogger(__name__)
@@ -61,11 +64,14 @@ def serve(
 ) -> None:
     """Serve the review desk until interrupted.
 
+    Ctrl+C and SIGTERM end it in order: requests are finished and the store is closed.
+
     Raises:
+        InputError: the port is taken or the address is not this machine's.
         StoreLockedError: another process owns the store.
         StoreError: the store cannot be opened, or the database failed and has to be opened anew.
     """
-    with open_store(store_path) as store:
+    with _listen(host, port) as listener, open_store(store_path) as store:
         for problem in store.problems():  # a write-ahead log that was cut short opens in silence
             LOG.error("the store contradicts itself: %s", problem)
         app = create_app(
@@ -75,10 +81,14 @@ def serve(
             outlet_names=outlet_names,
             allowed_hosts=allowed_hosts(host),
         )
-        server = uvicorn.Server(
-            uvicorn.Config(app, host=host, port=port, workers=1, log_level="warning",
-                           server_header=False, timeout_graceful_shutdown=5)
-        )  # fmt: skip
+        config = uvicorn.Config(
+            app,
+            workers=1,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+        server = uvicorn.Server(config)
         done = threading.Event()
 
         def watch() -> None:
@@ -91,7 +101,9 @@ def serve(
         watcher = threading.Thread(target=watch, name="watch", daemon=True)
         watcher.start()
         try:
-            server.run()
+            # uvicorn raises the signal again when it has ended; the store is still to be closed.
+            with _terminating_as_interrupt(), suppress(KeyboardInterrupt):
+                server.run(sockets=[listener])
         finally:
             done.set()
             watcher.join()
@@ -101,3 +113,28 @@ def serve(
                 where=str(store_path),
                 remedy="make room on the disk and start again; what was acknowledged is kept",
             )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the port before the store is opened, so that a taken one is told in plain words."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise InputError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}",
+            remedy=f"stop what listens there, or choose another: --port {port + 1}",
+        ) from error
+
+
+@contextmanager
+def _terminating_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM unwind the stack as Ctrl+C does, instead of ending the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -790,7 +790,11 @@ def _amounts(
     for index in sorted(claim.stated):
         ours = claim.quantities[index]
         near = [q for q in theirs if _counts(claim, ours, q)]
-        if not near or _tells(claim, index, near):
+        if not near:
+            continue
+        if _tells(claim, index, near):
+            if any(compare_quantities(ours, q) in _WITHIN for q in near):
+                explained.add(index)  # a case that keeps to the rule leaves nothing open
             continue
         whose = _subject(claim.view, ours.start, ours.end)
         mine = [
@@ -853,6 +857,7 @@ def _amounts(
     )
 
 
+_WITHIN: Final = frozenset({Relation.EQUAL, Relation.NARROWER})
 _FACT: Final = re.compile(
     r"(?:mới có|hiện có|đang có|mới chỉ(?: có)?|chiếm(?: tới)?|đã có|đã góp|góp được|đạt|có được|"
     r"còn thiếu|thiếu|với)\s+"
@@ -1061,7 +1066,7 @@ def _denials(view: str) -> list[_Denial]:
             found.append(_Denial("không được", none.start(), none.end(), words))
     masked = _NO_ONE.sub(lambda m: "\x00" * len(m.group()), masked)
     for hit in _NEGATIVE.finditer(masked):
-        clause = re.split(r"[,;.:]| nhưng | mà | song ", view[hit.end() :])[0]
+        clause = re.split(r"[,;.:]| nhưng | mà | song | thì ", view[hit.end() :])[0]
         words = tuple(t.text for t in content(tokens(clause))[:4])
         if words:
             found.append(_Denial(hit.group(), hit.start(), hit.end(), words))
@@ -1104,6 +1109,8 @@ def _polarity(claim: ClaimView, passage: Passage) -> list[Difference]:
         for start, end in _occurrences(body, denial.predicate):
             if start < claim.body or not _stated(clear_body, start, ours, denial):
                 continue
+            if _STOPPED.match(body, end):
+                continue  # "hoạt động ... phải dừng lại" denies it as well
             if _shared_frame(body, rule, denial):
                 left = _lead_start(body, start)
                 found.append(
@@ -1140,6 +1147,11 @@ def _polarity(claim: ClaimView, passage: Passage) -> list[Difference]:
     return found[:2]
 
 
+_STOPPED: Final = re.compile(
+    r"[^,;.:]{0,60}?(?<!\w)(?:dừng|chấm dứt|ngừng|bị cấm|bị bãi bỏ|không còn)(?!\w)"
+)
+
+
 def _denied_too(denial: _Denial, others: Sequence[_Denial]) -> bool:
     """Whether the other side denies the same predicate as well."""
     return any(d.predicate[:2] == denial.predicate[:2] for d in others)
@@ -1164,7 +1176,7 @@ def _one_denies(claim: ClaimView, passage: Passage) -> bool:
 def _under(view: str, start: int, denials: Sequence[_Denial]) -> bool:
     """Whether a negation of the same clause stands within forty letters before ``start``."""
     return any(
-        d.end <= start <= d.end + 40 and not re.search(r"[,;.:]", view[d.end : start])
+        d.end <= start <= d.end + 40 and not re.search(r"[,;.:]| thì ", view[d.end : start])
         for d in denials
     )
 

@@ -63,7 +63,11 @@ class View:
     def to_source(self, start: int, end: int) -> tuple[int, int]:
         """Return the span of the viewed text behind ``text[start:end]``."""
         if start >= end:
-            at = self._starts[start] if start < len(self._starts) else (self._ends[-1] if self._ends else 0)
+            at = (
+                self._starts[start]
+                if start < len(self._starts)
+                else (self._ends[-1] if self._ends else 0)
+            )
             return at, at
         return self._starts[start], self._ends[end - 1]
 
@@ -180,9 +184,7 @@ _NEW_STYLE: Final = re.compile(r"(?:" + "|".join(_NEW) + r")(?!\w)", re.IGNORECA
 
 def _recase(match: re.Match[str]) -> str:
     old = _TO_OLD[match[0].lower()]
-    return "".join(
-        o.upper() if m.isupper() else o for m, o in zip(match[0], old, strict=True)
-    )
+    return "".join(o.upper() if m.isupper() else o for m, o in zip(match[0], old, strict=True))
 
 
 def old_style(text: str) -> str:

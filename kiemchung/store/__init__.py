@@ -1,5 +1,6 @@
 """The store: the only importer of duckdb, and the only place where a review is written down."""
 
+from kiemchung.store.opening import open_store, restore
 from kiemchung.store.rows import (
     Account,
     BlindChoice,
@@ -12,7 +13,7 @@ from kiemchung.store.rows import (
     ShownPassage,
     WeekCounts,
 )
-from kiemchung.store.store import Store, open_store, restore
+from kiemchung.store.store import Store
 
 __all__ = [
     "Account",

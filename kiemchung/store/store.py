@@ -5,52 +5,43 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import duckdb
 
 from kiemchung.domain import (
     Accounting,
     Article,
-    AsOfMethod,
-    Checkability,
     Decision,
     Difference,
     Distortion,
     Document,
-    Evidence,
     Judgement,
     Label,
     Mention,
     NeiReason,
-    Passage,
-    PassageKind,
     Review,
-    Speech,
     Status,
     sha256_hex,
 )
 from kiemchung.errors import BatchError, InputError, StoreError
-from kiemchung.store import accounts, inbox
+from kiemchung.store import accounts, convert, inbox
 from kiemchung.store.checks import problems
-from kiemchung.store.connection import SideLock, connect
+from kiemchung.store.connection import SideLock
 from kiemchung.store.merge import merge
-from kiemchung.store.migrate import applied, migrate
 from kiemchung.store.queue import VIEWS, QueueCache
 from kiemchung.store.rows import (
     Account,
     BlindChoice,
     Copy,
-    EvidenceRow,
     FlagRow,
     Item,
     ItemReview,
@@ -61,7 +52,6 @@ from kiemchung.store.rows import (
 )
 
 LOG = logging.getLogger(__name__)
-T = TypeVar("T")
 MAX_NOTE: Final = 4000
 MAX_SECONDS: Final = 4 * 3600.0  # a page left open over lunch says nothing about effort
 
@@ -87,81 +77,6 @@ _PASSAGE: Final = (
     " p.valid_to, p.url, p.topic, p.cues, p.excludes, p.conditions, p.supersedes, p.series,"
     " p.unit, p.as_of, p.checked"
 )
-
-
-def _records(
-    cursor: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()
-) -> list[dict[str, Any]]:
-    """Return all rows at once: the next execute on this cursor would replace them."""
-    table = cursor.execute(query, list(parameters)).to_arrow_table()
-    return list(table.to_pylist())
-
-
-def _utc(value: datetime | None) -> datetime | None:
-    return None if value is None else value.astimezone(UTC)
-
-
-def _optional(kind: Callable[[str], T], value: str | None) -> T | None:
-    return None if value is None else kind(value)
-
-
-def _mention(row: Mapping[str, Any]) -> Mention:
-    return Mention(
-        mention_id=row["mention_id"],
-        article_id=row["article_id"],
-        claim_id=row["claim_id"],
-        start=row["start"],
-        end=row["end"],
-        text=row["text"],
-        checkability=Checkability(row["checkability"]),
-        check_worthiness=row["check_worthiness"],
-        speech=Speech(row["speech"]),
-        as_of=row["as_of"],
-        as_of_method=AsOfMethod(row["as_of_method"]),
-    )
-
-
-def _passage(row: Mapping[str, Any]) -> Passage:
-    return Passage(
-        passage_id=row["passage_id"],
-        doc_id=row["doc_id"],
-        kind=PassageKind(row["kind"]),
-        locator=row["locator"],
-        text=row["text"],
-        citation=row["citation"],
-        valid_from=row["valid_from"],
-        valid_to=row["valid_to"],
-        url=row["url"],
-        topic=row["topic"],
-        cues=tuple(tuple(group) for group in json.loads(row["cues"])),
-        excludes=tuple(json.loads(row["excludes"])),
-        conditions=tuple(json.loads(row["conditions"])),
-        supersedes=row["supersedes"],
-        series=row["series"],
-        unit=row["unit"],
-        as_of=row["as_of"],
-        checked=row["checked"],
-    )
-
-
-def _review(row: Mapping[str, Any]) -> Review:
-    created = _utc(row["created_at"])
-    assert created is not None
-    return Review(
-        review_id=row["review_key"],
-        mention_id=row["mention_id"],
-        judgement_id=row["judgement_id"] or "",
-        reviewer=row["reviewer"],
-        decision=Decision(row["decision"]),
-        decision_before_model=_optional(Decision, row["decision_before_model"]),
-        shown_model=row["shown_model"],
-        distortions=tuple(Distortion(d) for d in row["distortions"]),
-        cited_passages=tuple(row["cited_passages"]),
-        note=row["note"],
-        seconds=row["seconds"],
-        created_at=created,
-        undoes=row["undoes"],
-    )
 
 
 _REVIEWS: Final = (
@@ -253,7 +168,7 @@ class Store:
 
     def _read(self, query: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
         with self._cursor() as cursor:
-            return _records(cursor, query, parameters)
+            return convert.records(cursor, query, parameters)
 
     # -- the batch -------------------------------------------------------------------------------
 
@@ -350,7 +265,7 @@ class Store:
     def _evidence(
         self, cursor: duckdb.DuckDBPyConnection, where: str, parameters: Sequence[object]
     ) -> dict[int, list[dict[str, Any]]]:
-        rows = _records(
+        rows = convert.records(
             cursor,
             "SELECT e.judgement_key, e.rank, e.score, e.on_point, p.sha256 AS passage_sha256,"
             f" {_PASSAGE} FROM judgement_evidence AS e JOIN passage AS p USING (passage_key)"
@@ -365,7 +280,7 @@ class Store:
     def _differences(
         self, cursor: duckdb.DuckDBPyConnection, where: str, parameters: Sequence[object]
     ) -> dict[int, list[Difference]]:
-        rows = _records(
+        rows = convert.records(
             cursor,
             f"SELECT * FROM judgement_difference WHERE {where} ORDER BY judgement_key, ordinal",
             parameters,
@@ -383,41 +298,6 @@ class Store:
             )
         return found
 
-    @staticmethod
-    def _judgement(
-        row: Mapping[str, Any],
-        run_id: str,
-        evidence: Sequence[Mapping[str, Any]],
-        differences: Sequence[Difference],
-    ) -> Judgement:
-        return Judgement(
-            judgement_id=row["judgement_id"],
-            mention_id=row["mention_id"],
-            run_id=run_id,
-            model_id=row["model_id"],
-            base_version=row["base_version"],
-            threshold=row["threshold"],
-            status=Status(row["status"]),
-            label=_optional(Label, row["label"]),
-            nei_reason=_optional(NeiReason, row["nei_reason"]),
-            p_supported=row["p_supported"],
-            p_refuted=row["p_refuted"],
-            p_nei=row["p_nei"],
-            flagged=row["flagged"],
-            evidence=tuple(
-                Evidence(
-                    passage_id=e["passage_id"],
-                    passage_sha256=e["passage_sha256"],
-                    rank=e["rank"],
-                    score=e["score"],
-                    on_point=e["on_point"],
-                )
-                for e in evidence
-            ),
-            differences=tuple(differences),
-            error=row["error"],
-        )
-
     def judged_mentions(self, *, flagged_only: bool = False) -> list[tuple[Mention, Judgement]]:
         """Return every judged mention with its current judgement, in the order of the store."""
         chosen = (
@@ -426,7 +306,7 @@ class Store:
             f"{' AND x.flagged' if flagged_only else ''})"
         )
         with self._cursor() as cursor:
-            rows = _records(
+            rows = convert.records(
                 cursor,
                 f"SELECT {_MENTION}, {_JUDGEMENT.replace('m.mention_id, ', '')}, r.run_id"
                 " FROM current_judgement AS c JOIN judgement AS j"
@@ -440,8 +320,8 @@ class Store:
             differences = self._differences(cursor, chosen, [])
         return [
             (
-                _mention(r),
-                self._judgement(
+                convert.mention(r),
+                convert.judgement(
                     r,
                     r["run_id"],
                     evidence.get(r["judgement_key"], []),
@@ -457,7 +337,7 @@ class Store:
         The week is that of the run whose judgement counts now.
         """
         with self._cursor() as cursor:
-            rows = _records(
+            rows = convert.records(
                 cursor,
                 f"SELECT {_MENTION}, {_JUDGEMENT.replace('m.mention_id, ', '')}, r.run_id, r.week,"
                 " r.config_sha256, r.code_version, a.outlet, a.url, a.title, a.published_at,"
@@ -482,7 +362,7 @@ class Store:
             evidence = self._evidence(cursor, inside.replace("judg", "e.judg"), [keys])
             differences = self._differences(cursor, inside, [keys])
         return [
-            self._flag(
+            convert.flag(
                 r,
                 evidence.get(r["judgement_key"], []),
                 differences.get(r["judgement_key"], []),
@@ -492,79 +372,17 @@ class Store:
 
     export_rows = flags
 
-    @staticmethod
-    def _flag(
-        r: Mapping[str, Any],
-        evidence: Sequence[Mapping[str, Any]],
-        differences: Sequence[Difference],
-    ) -> FlagRow:
-        fetched = _utc(r["fetched_at"])
-        assert fetched is not None
-        return FlagRow(
-            mention_id=r["mention_id"],
-            judgement_id=r["judgement_id"],
-            run_id=r["run_id"],
-            week=r["week"],
-            claim_id=r["claim_id"],
-            claim=r["text"],
-            start=r["start"],
-            end=r["end"],
-            speech=Speech(r["speech"]),
-            as_of=r["as_of"],
-            as_of_method=r["as_of_method"],
-            article_id=r["article_id"],
-            outlet=r["outlet"],
-            url=r["url"],
-            title=r["title"],
-            published_at=_utc(r["published_at"]),
-            fetched_at=fetched,
-            raw_sha256=r["raw_sha256"],
-            story_id=r["story_id"],
-            copies=r["copies"],
-            model_id=r["model_id"],
-            base_version=r["base_version"],
-            threshold=r["threshold"],
-            config_sha256=r["config_sha256"],
-            code_version=r["code_version"],
-            label=Label(r["label"]),
-            p_supported=r["p_supported"],
-            p_refuted=r["p_refuted"],
-            p_nei=r["p_nei"],
-            evidence=tuple(
-                EvidenceRow(
-                    passage_id=e["passage_id"],
-                    passage_sha256=e["passage_sha256"],
-                    rank=e["rank"],
-                    score=e["score"],
-                    on_point=e["on_point"],
-                    citation=e["citation"],
-                    text=e["text"],
-                    valid_from=e["valid_from"],
-                    valid_to=e["valid_to"],
-                    url=e["url"],
-                )
-                for e in evidence
-            ),
-            differences=tuple(differences),
-            decision=_optional(Decision, r["decision"]),
-            decided_at=_utc(r["decided_at"]),
-            decision_before_model=_optional(Decision, r["decision_before_model"]),
-            distortions=tuple(Distortion(d) for d in r["distortions"] or ()),
-            cited_passages=tuple(r["cited_passages"] or ()),
-            note=r["note"] or "",
-        )
-
     def week_counts(self, week: str) -> WeekCounts:
         """Return how the claims of ``week`` stand; a claim of two runs counts once."""
         of_week = "run_key IN (SELECT run_key FROM run WHERE week = ?)"
         with self._cursor() as cursor:
-            kinds = _records(
+            kinds = convert.records(
                 cursor,
                 "SELECT m.checkability, count(*) AS n FROM mention AS m WHERE m.mention_key IN"
                 f" (SELECT mention_key FROM run_mention WHERE {of_week}) GROUP BY 1",
                 [week],
             )
-            judged = _records(
+            judged = convert.records(
                 cursor,
                 "SELECT j.status, j.label, j.nei_reason, j.flagged, d.decision, count(*) AS n"
                 " FROM current_judgement AS c JOIN judgement AS j USING (judgement_key)"
@@ -572,7 +390,7 @@ class Store:
                 f" WHERE c.{of_week} GROUP BY ALL",
                 [week],
             )
-            sample = _records(
+            sample = convert.records(
                 cursor,
                 "SELECT d.decision, count(*) AS n FROM (SELECT DISTINCT mention_key FROM selection"
                 f" WHERE reason = 'sample' AND {of_week}) AS s"
@@ -638,7 +456,7 @@ class Store:
     def item(self, mention_key: int) -> Item | None:
         """Return a mention with all that stands beside it, None when there is no such mention."""
         with self._cursor() as cursor:
-            found = _records(
+            found = convert.records(
                 cursor,
                 f"SELECT {_MENTION}, a.* EXCLUDE (article_key, article_id), c.judgement_key AS jk,"
                 " c.run_key AS rk FROM mention AS m JOIN article AS a USING (article_key)"
@@ -649,11 +467,11 @@ class Store:
             if not found:
                 return None
             row = found[0]
-            mention = _mention(row)
+            mention = convert.mention(row)
             beside = _Beside()
             if row["jk"] is not None:
                 beside = self._beside(cursor, row["jk"], row["rk"])
-            copies = _records(
+            copies = convert.records(
                 cursor,
                 "SELECT m.mention_key, a.outlet, a.title, a.url, a.published_at, m.as_of,"
                 " d.decision FROM mention AS m JOIN article AS a USING (article_key)"
@@ -663,16 +481,16 @@ class Store:
                 " ORDER BY a.published_at NULLS LAST, m.mention_key LIMIT 50",
                 [mention.claim_id, mention_key],
             )
-            reviews = _records(
+            reviews = convert.records(
                 cursor,
                 _REVIEWS.format("current_review") + " WHERE r.mention_key = ?",
                 [mention_key],
             )
-        fetched = _utc(row["fetched_at"])
+        fetched = convert.utc(row["fetched_at"])
         assert fetched is not None
         article = Article(
             article_id=row["article_id"],
-            published_at=_utc(row["published_at"]),
+            published_at=convert.utc(row["published_at"]),
             fetched_at=fetched,
             **{
                 name: row[name]
@@ -697,19 +515,19 @@ class Store:
                     outlet=c["outlet"],
                     title=c["title"],
                     url=c["url"],
-                    published_at=_utc(c["published_at"]),
+                    published_at=convert.utc(c["published_at"]),
                     as_of=c["as_of"],
-                    decision=_optional(Decision, c["decision"]),
+                    decision=convert.optional(Decision, c["decision"]),
                 )
                 for c in copies
             ),
-            decision=_review(reviews[0]) if reviews else None,
+            decision=convert.review(reviews[0]) if reviews else None,
         )
 
     def _beside(
         self, cursor: duckdb.DuckDBPyConnection, judgement_key: int, run_key: int
     ) -> _Beside:
-        (row,) = _records(
+        (row,) = convert.records(
             cursor,
             f"SELECT {_JUDGEMENT}, r.run_id, r.week FROM judgement AS j"
             " JOIN mention AS m USING (mention_key), run AS r"
@@ -720,14 +538,14 @@ class Store:
             judgement_key, []
         )
         differences = self._differences(cursor, "judgement_key = ?", [judgement_key])
-        judgement = self._judgement(
+        judgement = convert.judgement(
             row, row["run_id"], evidence, differences.get(judgement_key, [])
         )
         before = [e["supersedes"] for e in evidence if e["supersedes"]]
         # Of several wordings of the version before, the one stored last.
         older = {
-            r["passage_id"]: _passage(r)
-            for r in _records(
+            r["passage_id"]: convert.passage(r)
+            for r in convert.records(
                 cursor,
                 f"SELECT {_PASSAGE} FROM passage AS p WHERE list_contains(?::VARCHAR[],"
                 " p.passage_id) ORDER BY p.passage_key",
@@ -736,7 +554,7 @@ class Store:
         }
         shown = tuple(
             ShownPassage(
-                passage=_passage(e),
+                passage=convert.passage(e),
                 rank=e["rank"],
                 on_point=e["on_point"],
                 predecessor=older.get(e["supersedes"]),
@@ -749,7 +567,7 @@ class Store:
                 short_names=tuple(json.loads(d["short_names"])),
                 **{k: v for k, v in d.items() if k not in ("document_key", "short_names")},
             )
-            for d in _records(
+            for d in convert.records(
                 cursor,
                 "SELECT * FROM document WHERE list_contains(?::VARCHAR[], doc_id)"
                 " ORDER BY document_key",
@@ -881,7 +699,7 @@ class Store:
         Returns the key of the mention, None when there is nothing to undo.
         """
         with self._writing() as cursor:
-            rows = _records(
+            rows = convert.records(
                 cursor,
                 "SELECT * FROM standing_review WHERE account_key = ?"
                 " AND (?::BIGINT IS NULL OR review_key = ?) ORDER BY review_key DESC LIMIT 1",
@@ -986,7 +804,7 @@ class Store:
     def reviews(self) -> list[Review]:
         """Return every act of every reviewer, undone ones and undos included, oldest first."""
         rows = self._read(_REVIEWS.format("review") + " ORDER BY r.review_key")
-        return [_review(r) for r in rows]
+        return [convert.review(r) for r in rows]
 
     def standing_reviews(self, account: Account, *, limit: int = 100) -> list[ItemReview]:
         """Return what ``account`` has concluded and not undone, latest first."""
@@ -996,7 +814,7 @@ class Store:
             [account.key, limit],
         )
         return [
-            ItemReview(review=_review(r), mention_key=r["mention_key"], text=r["text"])
+            ItemReview(review=convert.review(r), mention_key=r["mention_key"], text=r["text"])
             for r in rows
         ]
 
@@ -1115,104 +933,3 @@ class Store:
             temporary.unlink(missing_ok=True)
             temporary.with_name(f"{temporary.name}.wal").unlink(missing_ok=True)
         return dest
-
-
-def open_store(path: Path, *, wait_seconds: float = 10.0) -> Store:
-    """Open, and where needed create or migrate, the store at ``path``.
-
-    The side lock is held until `Store.close`; every way of opening the file goes through here.
-
-    Raises:
-        StoreLockedError: another process owns it, named by its process id.
-        StoreVersionError: the file is newer than this program, or a migration was edited.
-        StoreError: the file is damaged or no store.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = SideLock(path)
-    lock.acquire(wait_seconds)
-    connection = None
-    try:
-        _refuse_other_files(path)
-        connection = connect(path)
-        migrate(connection, where=str(path))
-        return Store(path, connection, lock)
-    except BaseException:
-        if connection is not None:
-            connection.close()
-        lock.release()
-        raise
-
-
-def _refuse_other_files(path: Path) -> None:
-    """A file of another kind is named as such; DuckDB would call it damaged, or replace it."""
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        head = file.read(16)
-    if head and head[8:12] != b"DUCK":
-        raise StoreError(
-            "this file is no store",
-            where=str(path),
-            remedy="name another file, or restore a backup with `kiemchung restore FILE`",
-        )
-
-
-def restore(source: Path, path: Path) -> None:
-    """Put the backup ``source`` in place of the store at ``path``; the old one is kept beside it.
-
-    Raises:
-        StoreLockedError: a process owns the store.
-        StoreError: the backup is missing, damaged or no store.
-        StoreVersionError: it was made by a newer program.
-    """
-    if not source.is_file():
-        raise StoreError("there is no such backup", where=str(source), remedy="name another file")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = SideLock(path)
-    lock.acquire(10.0)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.restoring")
-    try:
-        with source.open("rb") as old, temporary.open("wb") as new:
-            while chunk := old.read(1 << 20):
-                new.write(chunk)
-            new.flush()
-            os.fsync(new.fileno())
-        _refuse_other_files(temporary)
-        connection = connect(temporary)
-        try:
-            if not applied(connection):
-                raise StoreError(
-                    "this file is no backup of a store",
-                    where=str(source),
-                    remedy="name a file that `kiemchung backup` wrote",
-                )
-            migrate(connection, where=str(source))
-            found = problems(connection)
-            if found:
-                raise StoreError(
-                    f"the backup contradicts itself: {found[0]}",
-                    where=str(source),
-                    remedy="use another backup",
-                )
-        finally:
-            connection.close()
-        _set_aside(path)
-        temporary.replace(path)
-    finally:
-        for name in (temporary.name, f"{temporary.name}.wal"):
-            temporary.with_name(name).unlink(missing_ok=True)
-        lock.release()
-
-
-def _set_aside(path: Path) -> None:
-    """Rename the store that was there, its write-ahead log with it: both or none."""
-    if not path.exists():
-        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
-        return
-    taken = re.compile(re.escape(path.name) + r"\.before-restore-(\d+)")
-    numbers = [int(m[1]) for p in path.parent.iterdir() if (m := taken.fullmatch(p.name))]
-    kept = path.with_name(f"{path.name}.before-restore-{max(numbers, default=0) + 1}")
-    log = path.with_name(f"{path.name}.wal")
-    if log.exists():
-        log.rename(kept.with_name(f"{kept.name}.wal"))
-    path.rename(kept)

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
+import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
 from dashboards.app import create_app
-from dashboards.serve import allowed_hosts, secret_of
+from dashboards.serve import allowed_hosts, secret_of, serve
 from kiemchung.domain import Decision, Distortion
 from kiemchung.errors import InputError
 from kiemchung.store import Store
 from kiemchung.store.inbox import write_batch
 from tests.batches import FLAG_CLAIM, NEW_PASSAGE, OLD_PASSAGE, batch
 from tests.dashboards.conftest import OUTLETS, PASSWORD, SECRET, Person, enrol, field
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_queue_lists_claims_with_their_copies_and_counts(an: Person) -> None:
@@ -373,6 +381,56 @@ def test_the_secret_is_made_once_and_belongs_to_its_owner(tmp_path: Path, store:
     for weak in (b"", b"short", b"x" * 64):
         with pytest.raises(InputError):
             create_app(store, secret=weak)
+
+
+SERVE = """
+import sys
+from pathlib import Path
+from dashboards.serve import serve
+folder = Path(sys.argv[1])
+serve(folder / "k.duckdb", folder / "inbox", host="127.0.0.1", port=int(sys.argv[2]))
+print("closed")
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_server_ends_in_order_and_leaves_nothing_open(tmp_path: Path, number: int) -> None:
+    port = free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(tmp_path), str(port)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        limit, answer = time.monotonic() + 30, None
+        while answer is None and time.monotonic() < limit:
+            try:
+                answer = httpx.get(f"http://127.0.0.1:{port}/health", timeout=5)
+            except httpx.TransportError:
+                time.sleep(0.05)
+        assert answer is not None
+        assert answer.json()["status"] == "ok"
+        assert "server" not in answer.headers
+        with pytest.raises(InputError, match="cannot listen"):
+            serve(tmp_path / "other.duckdb", tmp_path / "inbox", host="127.0.0.1", port=port)
+        server.send_signal(number)
+        out, _ = server.communicate(timeout=20)
+    finally:
+        server.kill()
+        server.wait()
+    assert server.returncode == 0
+    assert out == "closed\n"
+    assert not (tmp_path / "k.duckdb.wal").exists()
+    assert (tmp_path / "k.duckdb.lock").read_text(encoding="ascii") == ""
+    assert not (tmp_path / "other.duckdb").exists()
 
 
 def test_only_known_host_names_are_answered(store: Store) -> None:

@@ -304,7 +304,8 @@ def test_somebody_elses_review_is_not_there(
     [
         "//evil.example", "https://evil.example", "/\\evil.example", "\\\\evil",
         "javascript:alert(1)",
-        "/queue\r\nSet-Cookie: x=1", "/item/1/../../x", "/login?next=//evil", "/item/x", "", "queue",
+        "/queue\r\nSet-Cookie: x=1", "/item/1/../../x", "/login?next=//evil", "/item/x", "",
+        "queue",
         "/item/1@evil", "///evil", "/ queue", "data:text/html,x", "/logout", "/item/", "/\t/evil",
     ],
 )  # fmt: skip

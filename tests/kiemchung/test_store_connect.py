@@ -40,7 +40,7 @@ def test_one_function_calls_connect() -> None:
 
 
 def test_who_opens_a_file_holds_the_lock() -> None:
-    path = ROOT / "kiemchung" / "store" / "store.py"
+    path = ROOT / "kiemchung" / "store" / "opening.py"
     openers = [f for f, name in calls(path) if name == "connect"]
     lockers = {f for f, name in calls(path) if name == "lock.acquire"}
     assert openers == ["open_store", "restore"]
