@@ -14,6 +14,8 @@ from warcio.warcwriter import WARCWriter
 from kiemchung.domain import sha256_hex
 from kiemchung.errors import PageError
 
+_OF_THE_WIRE = {"content-encoding", "transfer-encoding", "content-length", "set-cookie"}
+
 
 class Archive:
     """Appends to one WARC file of a run; a record is on disk before its offset is handed out."""
@@ -42,10 +44,10 @@ class Archive:
         record at the end is skipped by readers, because the ledger never points to it.
         """
         offset = self._file.seek(0, os.SEEK_END)
-        # The body is stored as received by the parser, so headers that describe the wire are left out.
+        # The body is stored decoded, so headers that describe the wire are left out.
         kept = [
             (k, v) for k, v in headers
-            if k.lower() not in ("content-encoding", "transfer-encoding", "content-length", "set-cookie")
+            if k.lower() not in _OF_THE_WIRE
         ]  # fmt: skip
         record = self._writer.create_warc_record(
             url,
@@ -73,7 +75,7 @@ def read(folder: Path, name: str, offset: int, raw_sha256: str) -> bytes:
             file.seek(offset)
             record = next(iter(ArchiveIterator(file)))
             body: bytes = record.content_stream().read()
-    except Exception as error:  # noqa: BLE001  whatever a damaged archive makes a parser raise
+    except Exception as error:
         raise PageError("archive_damaged", str(error), where=f"{path}:{offset}") from error
     if sha256_hex(body) != raw_sha256:
         raise PageError("archive_damaged", "the digest differs", where=f"{path}:{offset}")

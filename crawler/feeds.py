@@ -1,4 +1,4 @@
-"""What feeds, sitemaps and listing pages list: pure parsing, strict about what is a feed and a date.
+"""What feeds, sitemaps and listings list: pure parsing, strict about what is a feed and a date.
 
 Feeds lie: a wrong encoding, an HTML page in place of a feed, dates that are none. An unknown date
 stays unknown with its reason; nothing is ever dated "now".
@@ -23,7 +23,8 @@ MAX_ENTRIES: Final = 50_000
 _ROOTS: Final = {"rss", "feed", "rdf", "urlset", "sitemapindex"}
 _DECLARATION: Final = re.compile(rb"^\s*<\?xml[^>]*\?>")
 _ISO: Final = re.compile(
-    r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s?(Z|[+-]\d{2}:?\d{2})?)?"
+    r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s?"
+    r"(Z|[+-]\d{2}:?\d{2})?)?"
 )
 
 
@@ -126,9 +127,11 @@ def parse_xml(body: bytes, *, base: str, fetched: datetime) -> Listing:
     root = _root(body)
     kind = _local(root)
     if kind == "sitemapindex":
-        more = [urljoin(base, _text(s, "loc")) for s in _children(root, "sitemap") if _text(s, "loc")]
+        more = [
+            urljoin(base, _text(s, "loc")) for s in _children(root, "sitemap") if _text(s, "loc")
+        ]
         return Listing(entries=(), more=tuple(more[:MAX_ENTRIES]))
-    entries = []
+    entries: list[Entry] = []
     for element in root.iter():
         name = _local(element)
         if name not in ("item", "entry", "url") or len(entries) >= MAX_ENTRIES:
@@ -151,7 +154,8 @@ def _link(element: etree._Element, name: str) -> str:
     return _text(element, "link") or next(
         (
             t for c in _children(element, "guid")
-            if c.get("isPermaLink", "true") == "true" and (t := (c.text or "").strip()).startswith("http")
+            if c.get("isPermaLink", "true") == "true"
+            and (t := (c.text or "").strip()).startswith("http")
         ),
         "",
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """Nothing but public addresses: checked on the address of a request and again at connect time.
 
-A check of the address alone is bypassed by a redirect or by a name that resolves to another host the
-second time, so the resolver refuses too: the address it hands out is the one connected to.
+A check of the address alone is bypassed by a redirect or by a name that resolves to another host
+the second time, so the resolver refuses too: the address it hands out is the one connected to.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def check_url(url: str, *, allowed: Sequence[str] = ()) -> None:
 
 
 class GuardedResolver(CachingThreadedResolver):
-    """Hands out public addresses only; ``KIEMCHUNG_ALLOWED_ADDRESSES`` is set by code, never by files."""
+    """Hands out public addresses only; exceptions are set by code, never by a file."""
 
     allowed: tuple[str, ...] = ()
 
@@ -78,7 +78,7 @@ class GuardedResolver(CachingThreadedResolver):
         resolver.allowed = tuple(crawler.settings.getlist("KIEMCHUNG_ALLOWED_ADDRESSES"))
         return resolver
 
-    def getHostByName(self, name: str, timeout: Sequence[int] = ()) -> Deferred[str]:  # noqa: N802
+    def getHostByName(self, name: str, timeout: Sequence[int] = ()) -> Deferred[str]:
         """Resolve ``name``; a non-public address is a failed look-up."""
 
         def check(found: str) -> str:

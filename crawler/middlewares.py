@@ -32,7 +32,7 @@ _TOKEN: Final = object()
 
 
 class Refused(IgnoreRequest):
-    """An address that is not fetched, or whose answer is not kept; ``reason`` is its named state."""
+    """An address not fetched, or whose answer is not kept; ``reason`` is its named state."""
 
     def __init__(self, state: str, reason: str) -> None:
         super().__init__(f"{state}: {reason}")
@@ -147,7 +147,7 @@ class HoldMiddleware:
         """Ask again after the hold, at most twice."""
         if response.status not in (429, 503):
             return response
-        seconds = retry_after(response.headers.get("Retry-After", b"").decode("latin-1"))
+        seconds = retry_after((response.headers.get("Retry-After") or b"").decode("latin-1"))
         waits = request.meta.get("kiemchung_waits", 0)
         if seconds is None or seconds > self._cap or waits >= MAX_WAITS:
             return response
@@ -209,7 +209,7 @@ class BodyMiddleware:
         size = sum(len(k) + sum(len(v) for v in vs) for k, vs in response.headers.items())
         if size > MAX_HEADER_BYTES:
             raise Refused("failed", "header_flood")
-        coding = response.headers.get("Content-Encoding", b"").decode("latin-1").strip().lower()
+        coding = (response.headers.get("Content-Encoding") or b"").decode("latin-1").strip().lower()
         if coding in ("", "identity"):
             return response
         if coding not in ("gzip", "x-gzip", "deflate"):
@@ -223,8 +223,8 @@ def gunzip(data: bytes, cap: int) -> bytes:
     """Return the decoded body of a gzip or zlib stream.
 
     Raises:
-        Refused: ``truncated`` when the stream ends early, ``decompression_bomb`` above ``cap`` bytes,
-            ``bad_gzip`` when it is none.
+        Refused: ``truncated`` when the stream ends early, ``decompression_bomb`` above ``cap``
+            bytes, ``bad_gzip`` when it is none.
     """
     parts, total = [], 0
     while data:

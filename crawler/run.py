@@ -112,7 +112,9 @@ def crawl(
         "delay": settings.delay_seconds,
         "timeout": settings.timeout_seconds,
         "max_body": settings.max_body_bytes,
-        "agent": f"kiemchung/{__version__} (+{settings.project_url}; {settings.contact or 'sample'})",
+        "agent": (
+            f"kiemchung/{__version__} (+{settings.project_url}; {settings.contact or 'sample'})"
+        ),
         "proxy": sample_proxy or "",
         "allowed": [*allowed_addresses, *(["127.0.0.1"] if sample_proxy else [])],
     }
@@ -282,7 +284,7 @@ def scrapy_settings(job: dict[str, Any], outlets: Sequence[Outlet]) -> dict[str,
 def _outlet(values: dict[str, Any]) -> Outlet:
     selectors = {k: tuple(v) for k, v in values.pop("selectors").items()}
     expect = Expectation(**values.pop("expect"))
-    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return Outlet(**plain, selectors=Selectors(**selectors), expect=expect)
 
 
@@ -307,8 +309,14 @@ def main(job_file: Path) -> int:
     store = archive.Archive(data_dir / "archive", job["run_id"])
     process = AsyncCrawlerProcess(scrapy_settings(job, list(outlets.values())))
     crawler = process.create_crawler(OutletSpider)
-    process.crawl(crawler, outlets=outlets, ledger=ledger, archive=store, run_id=job["run_id"],
-        day=day_of_run(job["run_id"]))
+    process.crawl(
+        crawler,
+        outlets=outlets,
+        ledger=ledger,
+        archive=store,
+        run_id=job["run_id"],
+        day=day_of_run(job["run_id"]),
+    )
     process.start()
     store.close()
     ledger.close()

@@ -1,4 +1,4 @@
-"""Settings for Scrapy's own tools; a crawl takes its settings from `crawler.run.scrapy_settings`."""
+"""Settings for Scrapy's own tools; a crawl takes its own from `crawler.run.scrapy_settings`."""
 
 from crawler.run import scrapy_settings
 

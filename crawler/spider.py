@@ -1,8 +1,8 @@
-"""The one spider for all outlets: it walks the ledger's pending addresses and writes down every end."""
+"""The one spider for all outlets: it walks what is pending and writes down every end."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -40,7 +40,7 @@ class OutletSpider(scrapy.Spider):
         archive: Archive,
         run_id: str,
         day: date,
-        **kwargs: Any,
+        **kwargs: Any,  # noqa: ANN401  Scrapy's own
     ) -> None:
         super().__init__(**kwargs)
         self._day = day  # of the run's week: which month's sitemaps are due
@@ -81,8 +81,17 @@ class OutletSpider(scrapy.Spider):
             errback=self.failed,
         )
 
-    def _finish(self, visit: Visit, **kwargs: Any) -> Iterator[Request]:
-        for child in self._ledger.finish(self._run_id, visit, **kwargs):
+    def _finish(
+        self,
+        visit: Visit,
+        *,
+        children: Sequence[Visit] = (),
+        etag: str = "",
+        last_modified: str = "",
+    ) -> Iterator[Request]:
+        for child in self._ledger.finish(
+            self._run_id, visit, children=children, etag=etag, last_modified=last_modified
+        ):
             yield self._request(child)
 
     def failed(self, failure: Any) -> Iterator[Request]:  # noqa: ANN401  a Twisted Failure
@@ -91,7 +100,7 @@ class OutletSpider(scrapy.Spider):
         state, reason = reason_of(failure.value)
         yield from self._finish(replace(visit, state=State(state), reason=reason))
 
-    def parse(self, response: Response, **kwargs: Any) -> Iterator[Request]:
+    def parse(self, response: Response, **kwargs: Any) -> Iterator[Request]:  # noqa: ANN401
         """Write down what an address brought, and go on with what it names."""
         visit: Visit = response.meta["visit"]
         at = datetime.now(UTC)
@@ -131,9 +140,7 @@ class OutletSpider(scrapy.Spider):
         ]
         offset = self._archive.write(visit.url, response.status, headers, response.body, at)
         yield from self._finish(
-            replace(
-                visit, state=State.FETCHED, warc=self._archive.name, warc_offset=offset
-            ),
+            replace(visit, state=State.FETCHED, warc=self._archive.name, warc_offset=offset),
             etag=(response.headers.get("ETag") or b"").decode("latin-1"),
             last_modified=(response.headers.get("Last-Modified") or b"").decode("latin-1"),
         )
@@ -185,7 +192,9 @@ def reason_of(error: BaseException) -> tuple[str, str]:
     text = repr(error)
     if "unsafe_address" in text:
         return "refused", "unsafe_address"
-    if isinstance(error, net.TimeoutError | net.TCPTimedOutError | TimeoutError | DownloadTimeoutError):
+    if isinstance(
+        error, net.TimeoutError | net.TCPTimedOutError | TimeoutError | DownloadTimeoutError
+    ):
         return "failed", "timeout"
     if "DNSLookup" in text or "CannotResolveHost" in text:
         return "failed", "dns"
@@ -195,7 +204,7 @@ def reason_of(error: BaseException) -> tuple[str, str]:
         return "failed", "too_large"
     if "ssl" in text.lower() or "certificate" in text.lower():
         return "failed", "tls"
-    if isinstance(error, ResponseFailed):
+    if isinstance(error, ResponseFailed) or "DownloadFailed" in text:
         return "failed", "broken_response"
     if isinstance(error, net.ConnectError | net.ConnectionLost | net.ConnectionDone):
         return "failed", "connection"

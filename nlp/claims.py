@@ -56,7 +56,9 @@ _EVALUATION: Final = re.compile(
     re.IGNORECASE,
 )
 # "..., nên ..." and "cho nên" give a reason; only "nên" behind a subject advises.
-_OUGHT: Final = re.compile(r"(?<![,;])(?<!\bcho)(?<!\bvậy)(?<!\bbởi)\s+nên\s+(?!đến|nỗi|người)(?=\w)", re.IGNORECASE)
+_OUGHT: Final = re.compile(
+    r"(?<![,;])(?<!\bcho)(?<!\bvậy)(?<!\bbởi)\s+nên\s+(?!đến|nỗi|người)(?=\w)", re.IGNORECASE
+)
 _PROPOSES: Final = re.compile(
     r"(?<!mức\s)(?<!đơn\s)(?<!văn\sbản\s)(?<!hồ\ssơ\s)(?<!bản\s)(?<!được\s)(?<!bị\s)"
     r"(?<!\w)(?:đề\s+nghị|kiến\s+nghị|đề\s+xuất|kêu\s+gọi)(?!\w)(?!\s+là\s+(?:được|chấp\s+nhận))",
@@ -94,7 +96,9 @@ _TOPIC: Final = _any_of(
     "thành viên", "xã viên", "vốn điều lệ", "vốn góp", "quỹ chung không chia", "đại hội thành viên",
     "hội đồng quản trị", "ban kiểm soát", "tín dụng nội bộ", "cho vay nội bộ", "h.t.x",
 )  # fmt: skip
-_CREDIT: Final = re.compile(r"^\s*(?:ảnh|nguồn|video|đồ họa|đồ hoạ|clip|bài và ảnh)\s*:", re.IGNORECASE)
+_CREDIT: Final = re.compile(
+    r"^\s*(?:ảnh|nguồn|video|đồ họa|đồ hoạ|clip|bài và ảnh)\s*:", re.IGNORECASE
+)
 _HEARSAY_NOUN: Final = (
     r"(?:thông\s+tin|tin\s+đồn|lời\s+đồn|tin\s+nhắn|bài\s+đăng|bài\s+viết|đồn\s+đoán|quan\s+niệm|"
     r"suy\s+nghĩ|cách\s+hiểu|cách\s+nói|nhận\s+định|ý\s+kiến|luận\s+điệu|đồn\s+thổi|câu\s+chuyện|"
@@ -139,7 +143,8 @@ _REPORTED: Final = re.compile(
 )
 _QUOTE_PAIRS: Final = {"“": "”", "«": "»", '"': '"'}
 _TELLS: Final = re.compile(
-    r"(?<!không\s)(?<!bất\s)(?<!đáng\s)(?<!chưa\s)(?<!\w)kể(?!\s+(?:từ|cả|trên|đến|tới)(?!\w))(?!\w)", re.IGNORECASE
+    r"(?<!không\s)(?<!bất\s)(?<!đáng\s)(?<!chưa\s)(?<!\w)kể(?!\s+(?:từ|cả|trên|đến|tới)(?!\w))(?!\w)",
+    re.IGNORECASE,
 )
 _EXPERIENCE: Final = _any_of(
     "nhớ lại", "kể lại", "hồi đó", "ngày ấy", "hồi ấy", "từng trải", "trải qua", "tâm sự",
@@ -206,7 +211,9 @@ def _checkability(sentence: str, cues: _Cues) -> Checkability:
         return Checkability.EXPERIENCE
     if cues.forecast and not ((cues.law or cues.legal) and states_rule):
         binding = cues.rule and re.search(
-            r"(?<!\w)sẽ\s+(?:bị|phải|không\s+được|được|có\s+hiệu\s+lực|hết\s+hiệu\s+lực|thay|thay\s+thế)(?!\w)", sentence, re.I
+            r"(?<!\w)sẽ\s+(?:bị|phải|không\s+được|được|có\s+hiệu\s+lực|hết\s+hiệu\s+lực|thay|thay\s+thế)(?!\w)",
+            sentence,
+            re.I,
         )
         if not binding:
             return Checkability.FORECAST

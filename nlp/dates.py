@@ -157,11 +157,20 @@ def _of_year(match: re.Match[str], published: date | None) -> tuple[DateKind, da
     return (DateKind.YEAR, *_year(year))
 
 
-def _of_relative(match: re.Match[str], published: date | None) -> tuple[DateKind, date, date] | None:
+def _of_relative(
+    match: re.Match[str], published: date | None
+) -> tuple[DateKind, date, date] | None:
     if published is None:
         return None
     word = " ".join(match[0].lower().split())
-    days = {"hôm nay": 0, "sáng nay": 0, "chiều nay": 0, "hôm qua": -1, "hôm kia": -2, "ngày mai": 1}
+    days = {
+        "hôm nay": 0,
+        "sáng nay": 0,
+        "chiều nay": 0,
+        "hôm qua": -1,
+        "hôm kia": -2,
+        "ngày mai": 1,
+    }
     if word in days:
         day = published + timedelta(days=days[word])
         return DateKind.DAY, day, day

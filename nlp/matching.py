@@ -51,7 +51,7 @@ def content_key(text: str) -> str:
 def claim_key(text: str) -> str:
     """Return the id of the canonical claim: the same words, numbers, units and negations.
 
-    Case, punctuation, tone style, ``HTX`` for ``hợp tác xã`` and the format of numbers do not count.
+    Case, punctuation, tone style, ``HTX`` for ``hợp tác xã`` and number formats do not count.
     """
     return digest("claim", *_words(text))
 

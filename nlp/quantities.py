@@ -177,7 +177,9 @@ _WORDS: Final = {
     "không": 0, "một": 1, "mốt": 1, "hai": 2, "ba": 3, "bốn": 4, "tư": 4, "năm": 5, "lăm": 5,
     "nhăm": 5, "sáu": 6, "bảy": 7, "bẩy": 7, "tám": 8, "chín": 9,
 }  # fmt: skip
-_DIGITS: Final = r"\d{1,3}(?:\.\d{3})+(?:,\d+)?(?![\d])|\d{1,3}(?:,\d{3}){2,}(?:\.\d+)?(?!\d)|\d+(?:[.,]\d+)?"
+_DIGITS: Final = (
+    r"\d{1,3}(?:\.\d{3})+(?:,\d+)?(?![\d])|\d{1,3}(?:,\d{3}){2,}(?:\.\d+)?(?!\d)|\d+(?:[.,]\d+)?"
+)
 _SCALE: Final = r"nghìn\s+tỷ|nghìn\s+tỉ|ngàn\s+tỷ|ngàn\s+tỉ|triệu\s+tỷ|trăm\s+triệu|trăm\s+nghìn|trăm\s+ngàn|nghìn|ngàn|vạn|triệu|tỷ|tỉ"
 _WORD: Final = r"một|mốt|hai|ba|bốn|tư|năm|lăm|nhăm|sáu|bảy|bẩy|tám|chín|mười|mươi|chục|trăm|linh|lẻ|nghìn|ngàn|vạn|triệu|tỷ|tỉ|rưỡi|không"
 _NUMBER: Final = rf"(?:{_DIGITS})(?:\s?(?:{_SCALE})(?!\w)(?:\s+(?:rưỡi(?!\w)|\d+(?:,\d+)?\s+(?:{_SCALE})(?!\w)))?)?"
@@ -338,9 +340,7 @@ def extract(text: str, *, published: date | None = None) -> Extraction:
     dates = date_values(hidden, published=published)
     hidden = _hide(hidden, [(d.start, d.end) for d in dates])
     dates = tuple(d for d in dates if d.text.strip())
-    return Extraction(
-        quantities=tuple(_quantities(hidden, text)), dates=dates, legal_refs=refs
-    )
+    return Extraction(quantities=tuple(_quantities(hidden, text)), dates=dates, legal_refs=refs)
 
 
 def _hide(text: str, spans: Sequence[tuple[int, int]]) -> str:
@@ -400,12 +400,14 @@ def _read_words(match: re.Match[str], hidden: str) -> _Parts | None:
     words = match["words"]
     before = hidden[max(0, match.start() - 16) : match.start()]
     low = words.lower().split()
-    if low[0] == "năm" and (len(low) == 1 or low[1] not in ("mươi", "trăm", "chục", *_SCALES)):
-        if _BEFORE_YEAR.search(before):
-            return None  # "mỗi năm hợp tác xã ..."
+    may_be_year = low[0] == "năm" and low[1:2] not in [
+        [w] for w in ("mươi", "trăm", "chục", *_SCALES)
+    ]
+    if may_be_year and _BEFORE_YEAR.search(before):
+        return None  # "mỗi năm hợp tác xã ..."
     if low[0] in ("không", "trăm", "mươi", "chục", "rưỡi", "linh", "lẻ", "mốt", "lăm", "nhăm"):
         return None
-    if low == ["tư"] or low == ["ba"] and before.rstrip().lower().endswith(("ông", "bà")):
+    if low == ["tư"] or (low == ["ba"] and before.rstrip().lower().endswith(("ông", "bà"))):
         return None
     value = _worded(words)
     if value is None:
@@ -441,7 +443,9 @@ def _read_digits(match: re.Match[str], hidden: str) -> _Parts | None:
             upper = upper * _SCALES[word] if upper is not None else None
     modifier = " ".join((match["modifier"] or "").lower().split())
     before = hidden[max(0, match.start() - 12) : match.start()].lower()
-    if kind is QuantityKind.BARE and re.search(r"(?:thứ|lần|số|kỳ|khóa|khoá|cấp|hạng|tập|vụ)\s+$", before):
+    if kind is QuantityKind.BARE and re.search(
+        r"(?:thứ|lần|số|kỳ|khóa|khoá|cấp|hạng|tập|vụ)\s+$", before
+    ):
         kind = QuantityKind.ORDINAL
     if kind is QuantityKind.BARE:
         following = re.match(r"\s([^\W\d_]+)", hidden[match.end() : match.end() + 20])
@@ -453,8 +457,51 @@ def _read_digits(match: re.Match[str], hidden: str) -> _Parts | None:
 
 
 _NOT_COUNTED: Final = frozenset(
-    "là và của thì ở tại trong đến trở so với cho từ hoặc nhưng đã được đang sẽ cũng như khi nếu mà để do "
-    "vì trên dưới hơn bằng còn nên này đó ấy kia theo về ra vào lên xuống".split()
+    [
+        "là",
+        "và",
+        "của",
+        "thì",
+        "ở",
+        "tại",
+        "trong",
+        "đến",
+        "trở",
+        "so",
+        "với",
+        "cho",
+        "từ",
+        "hoặc",
+        "nhưng",
+        "đã",
+        "được",
+        "đang",
+        "sẽ",
+        "cũng",
+        "như",
+        "khi",
+        "nếu",
+        "mà",
+        "để",
+        "do",
+        "vì",
+        "trên",
+        "dưới",
+        "hơn",
+        "bằng",
+        "còn",
+        "nên",
+        "này",
+        "đó",
+        "ấy",
+        "kia",
+        "theo",
+        "về",
+        "ra",
+        "vào",
+        "lên",
+        "xuống",
+    ]
 )
 
 # -- comparison ------------------------------------------------------------------------------
@@ -501,7 +548,9 @@ def _same(x: Decimal, y: Decimal, place: Decimal, *, about: bool) -> bool:
         return True
     if about:
         return abs(x - y) <= max(abs(x), abs(y)) * _SLACK / 2
-    small = place <= 1 and max(abs(x), abs(y)) < 1000 and x == x.to_integral() and y == y.to_integral()
+    small = (
+        place <= 1 and max(abs(x), abs(y)) < 1000 and x == x.to_integral() and y == y.to_integral()
+    )
     return not small and abs(x - y) <= place / 2
 
 

@@ -13,20 +13,113 @@ from kiemchung.domain import Sentence
 
 _TERMINATOR: Final = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)")
 _ABBREVIATIONS: Final = frozenset(
-    "tp ts ths th.s pgs gs bs ks cn st tx tt nxb đ/c q p ô mr mrs ms dr prof st vd tr ths.bs ncs nsnd "
-    "nsưt pgs.ts gs.ts gs.tskh pgs.tskh tskh ts.bs bs.ckii bs.cki bs.ck2 bs.ck1 ls thạc.sĩ đ.c đc kts "
-    "gđ pgđ cb cbcnv no vs jr sr inc.ltd co.ltd h tc".split()
+    [
+        "tp",
+        "ts",
+        "ths",
+        "th.s",
+        "pgs",
+        "gs",
+        "bs",
+        "ks",
+        "cn",
+        "st",
+        "tx",
+        "tt",
+        "nxb",
+        "đ/c",
+        "q",
+        "p",
+        "ô",
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "prof",
+        "st",
+        "vd",
+        "tr",
+        "ths.bs",
+        "ncs",
+        "nsnd",
+        "nsưt",
+        "pgs.ts",
+        "gs.ts",
+        "gs.tskh",
+        "pgs.tskh",
+        "tskh",
+        "ts.bs",
+        "bs.ckii",
+        "bs.cki",
+        "bs.ck2",
+        "bs.ck1",
+        "ls",
+        "thạc.sĩ",
+        "đ.c",
+        "đc",
+        "kts",
+        "gđ",
+        "pgđ",
+        "cb",
+        "cbcnv",
+        "no",
+        "vs",
+        "jr",
+        "sr",
+        "inc.ltd",
+        "co.ltd",
+        "h",
+        "tc",
+    ]
 )
 """Lower-cased, without their last dot; they stand before a name, so a sentence never ends there
 unless nothing but a common word in capitals follows (see `_ends`)."""
 _PLACES: Final = frozenset({"tp", "tx", "tt"})
 _FUNCTION_WORDS: Final = frozenset(
-    "nhưng và tuy song do vì nên khi nếu theo đây đó các những một ông bà anh chị tôi chúng họ năm "
-    "trong tại từ đến với cũng điều việc sau trước hiện ngoài bên".split()
+    [
+        "nhưng",
+        "và",
+        "tuy",
+        "song",
+        "do",
+        "vì",
+        "nên",
+        "khi",
+        "nếu",
+        "theo",
+        "đây",
+        "đó",
+        "các",
+        "những",
+        "một",
+        "ông",
+        "bà",
+        "anh",
+        "chị",
+        "tôi",
+        "chúng",
+        "họ",
+        "năm",
+        "trong",
+        "tại",
+        "từ",
+        "đến",
+        "với",
+        "cũng",
+        "điều",
+        "việc",
+        "sau",
+        "trước",
+        "hiện",
+        "ngoài",
+        "bên",
+    ]
 )
 """Words that begin a sentence and no place name: ``Tôi đến TP. Nhưng không gặp ai.``"""
 _MARKER: Final = re.compile(r"(?:\d{1,3}|[IVXLC]{1,6}|[a-zđ])[.)]")
-_UNIT_BEFORE_NUMBER: Final = frozenset({"điều", "khoản", "số", "mục", "chương", "phần", "bài", "tập"})
+_UNIT_BEFORE_NUMBER: Final = frozenset(
+    {"điều", "khoản", "số", "mục", "chương", "phần", "bài", "tập"}
+)
 _OPENERS: Final = "\"'“‘«([-–—•*"
 
 
@@ -45,13 +138,11 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
 
 def sentences(text: str) -> tuple[Sentence, ...]:
     """Return the sentences of ``text`` in order."""
-    return tuple(
-        Sentence(start=a, end=b, text=text[a:b]) for a, b in sentence_spans(text)
-    )
+    return tuple(Sentence(start=a, end=b, text=text[a:b]) for a, b in sentence_spans(text))
 
 
 def _line_spans(line: str) -> list[tuple[int, int]]:
-    spans = []
+    spans: list[tuple[int, int]] = []
     start = 0
     for match in _TERMINATOR.finditer(line):
         if _ends(line, start, match):
@@ -83,7 +174,7 @@ def _ends(line: str, start: int, match: re.Match[str]) -> bool:
         return True
     mark = match[0]
     first = after.lstrip(_OPENERS)[:1]
-    begins = first.isupper() or first.isdigit() or after[0] in "\"“‘«-–—•"
+    begins = first.isupper() or first.isdigit() or after[0] in '"“‘«-–—•'
     if mark[0] in "!?":
         return begins and not _speaker_follows(mark, after)
     if "…" in mark or mark.startswith(".."):
@@ -91,13 +182,13 @@ def _ends(line: str, start: int, match: re.Match[str]) -> bool:
     if not begins or _speaker_follows(mark, after):
         return False
     if mark != ".":  # a closing quote or bracket follows the full stop
-        return first.isupper() or after[0] in "\"“‘«" or first.isdigit()
+        return first.isupper() or after[0] in '"“‘«' or first.isdigit()
     return _full_stop_ends(line, start, match.start(), after, first)
 
 
 def _speaker_follows(mark: str, after: str) -> bool:
     """Return whether a dash or a lower-case word names the speaker of the quote just closed."""
-    closed = mark[-1] in "\"”’»"
+    closed = mark[-1] in '"”’»'
     return closed and (after[0] in "-–—," or after[:1].islower())
 
 
@@ -117,7 +208,7 @@ def _full_stop_ends(line: str, start: int, dot: int, after: str, first: str) -> 
             return bool(following and following[0].lower() in _FUNCTION_WORDS)
         return False
     if len(word) == 1 and word.isalpha() and word.isupper():
-        # An initial: "Ông K. nói" goes on in lower case; "Nguyễn Văn B. Chủ trì" ends, "H. Trần" not.
+        # An initial: "Nguyễn Văn B. Nhưng ..." ends a sentence, "H. Trần" does not.
         before = line[start:word_start].split()
         return bool(before) and before[-1][:1].isupper() and _is_sentence_start(after)
     if re.fullmatch(r"(?:[^\W\d_]\.){1,6}[^\W\d_]", word) and word.isupper():
@@ -135,6 +226,6 @@ def _is_sentence_start(after: str) -> bool:
     """Return whether what follows reads as a new sentence and not as the rest of a name."""
     following = re.match(r"([^\W\d_]+)(?:\s+([^\W\d_]+))?", after.lstrip(_OPENERS))
     if following is None:
-        return after[0] in "\"“‘«"
+        return after[0] in '"“‘«'
     second = following[2] or ""
     return following[1].lower() in _FUNCTION_WORDS or (bool(second) and second[0].islower())

@@ -25,7 +25,7 @@ _BIDI: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069
 _ZERO_WIDTH: Final = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad\u180e")
 _ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")
 MAX_MARKS: Final = 4
-"""Combining marks kept on one base letter; Vietnamese needs two, and long runs cost quadratic time."""
+"""Combining marks kept on one base letter; Vietnamese needs two, long runs cost quadratic time."""
 _CONTROLS: Final = re.compile(r"<(/?s|mask|pad|unk)>")
 
 
@@ -176,8 +176,40 @@ def _joins(left: str, right: str) -> bool:
 
 # -- tone style ------------------------------------------------------------------------------
 
-_NEW: Final = "òa óa ỏa õa ọa òe óe ỏe õe ọe ùy úy ủy ũy ụy".split()
-_OLD: Final = "oà oá oả oã oạ oè oé oẻ oẽ oẹ uỳ uý uỷ uỹ uỵ".split()
+_NEW: Final = [
+    "òa",
+    "óa",
+    "ỏa",
+    "õa",
+    "ọa",
+    "òe",
+    "óe",
+    "ỏe",
+    "õe",
+    "ọe",
+    "ùy",
+    "úy",
+    "ủy",
+    "ũy",
+    "ụy",
+]
+_OLD: Final = [
+    "oà",
+    "oá",
+    "oả",
+    "oã",
+    "oạ",
+    "oè",
+    "oé",
+    "oẻ",
+    "oẽ",
+    "oẹ",
+    "uỳ",
+    "uý",
+    "uỷ",
+    "uỹ",
+    "uỵ",
+]
 _TO_OLD: Final = {n: o for n, o in zip(_NEW, _OLD, strict=True)}
 _NEW_STYLE: Final = re.compile(r"(?:" + "|".join(_NEW) + r")(?!\w)", re.IGNORECASE)
 
@@ -284,7 +316,7 @@ def is_undiacritised(text: str) -> bool:
     words = re.findall(r"[^\W\d_]+", text)
     if len(words) < 8:
         return False
-    marked = sum(fold(w) != w.lower() for w in words)
+    marked: int = sum(fold(w) != w.lower() for w in words)
     return marked < 0.05 * len(words)
 
 

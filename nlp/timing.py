@@ -17,21 +17,26 @@ from nlp.quantities import DateKind, DateRelation, DateValue, LegalRef, extract
 
 _DAY: Final = timedelta(days=1)
 _PAST: Final = re.compile(
-    r"(?<!\w)(?:trước\s+đây|trước\s+kia|trước\s+đó|luật\s+cũ|quy\s+định\s+cũ|luật\s+trước)(?!\w)", re.I
+    r"(?<!\w)(?:trước\s+đây|trước\s+kia|trước\s+đó|luật\s+cũ|quy\s+định\s+cũ|luật\s+trước)(?!\w)",
+    re.I,
 )
 _NOW: Final = re.compile(
-    r"(?<!\w)(?:nay|hiện\s+nay|hiện\s+tại|hiện|hiện\s+hành|luật\s+mới|bây\s+giờ|giờ\s+đây|còn|xuống)(?!\w)", re.I
+    r"(?<!\w)(?:nay|hiện\s+nay|hiện\s+tại|hiện|hiện\s+hành|luật\s+mới|bây\s+giờ|giờ\s+đây|còn|xuống)(?!\w)",
+    re.I,
 )
 _FORCE: Final = re.compile(
-    r"(?<!\w)(?:có\s+hiệu\s+lực|hết\s+hiệu\s+lực|thay\s+thế|ban\s+hành|thông\s+qua|thay\s+luật)(?!\w)", re.I
+    r"(?<!\w)(?:có\s+hiệu\s+lực|hết\s+hiệu\s+lực|thay\s+thế|ban\s+hành|thông\s+qua|thay\s+luật)(?!\w)",
+    re.I,
 )
 _STILL: Final = re.compile(
-    r"(?<!\w)(?:còn|đang\s+có|vẫn\s+có|vẫn\s+đang|đang\s+còn|vẫn\s+còn)\s+(?:có\s+|nguyên\s+)?hiệu\s+lực(?!\w)", re.I
+    r"(?<!\w)(?:còn|đang\s+có|vẫn\s+có|vẫn\s+đang|đang\s+còn|vẫn\s+còn)\s+(?:có\s+|nguyên\s+)?hiệu\s+lực(?!\w)",
+    re.I,
 )
 """Whether a law is in force is asked of the day of publication, whatever law is named."""
 _EVENT: Final = re.compile(
     r"(?<!\w)(?:ký|ký\s+kết|thành\s+lập|đăng\s+ký|được\s+cấp|cấp|phát\s+sinh|góp|gia\s+nhập|vay|hoạt\s+động|"
-    r"ra\s+đời|có\s+từ|lập|tồn\s+tại)\s+(?:từ\s+)?(?:trước|sau|từ|kể\s+từ)?\s*(?:ngày|thời\s+điểm|năm|tháng)?\s*$", re.I
+    r"ra\s+đời|có\s+từ|lập|tồn\s+tại)\s+(?:từ\s+)?(?:trước|sau|từ|kể\s+từ)?\s*(?:ngày|thời\s+điểm|năm|tháng)?\s*$",
+    re.I,
 )
 """A date behind one of these says when something else happened ("hợp đồng ký trước ngày ...")."""
 _RULE: Final = re.compile(
@@ -64,7 +69,12 @@ def _matches(ref: LegalRef, document: Document) -> bool:
 
 
 def _kind_word(document: Document) -> str:
-    words = {"law": "luật", "decree": "nghị định", "circular": "thông tư", "resolution": "nghị quyết"}
+    words = {
+        "law": "luật",
+        "decree": "nghị định",
+        "circular": "thông tư",
+        "resolution": "nghị quyết",
+    }
     return words.get(document.kind, document.title.lower().split(" ")[0])
 
 
@@ -94,7 +104,9 @@ def _day_of_date(value: DateValue, published: date) -> date | None:
         # A rule "from 2013 on" is still spoken of on the day of publication.
         return max(start, published) if start <= published else start
     if value.kind is DateKind.DAY:
-        return None if value.relation is DateRelation.ON and value.first > published else value.first
+        return (
+            None if value.relation is DateRelation.ON and value.first > published else value.first
+        )
     return min(value.last, published) if value.first <= published else None
 
 
@@ -145,7 +157,14 @@ def claim_day(
             if not ref.anaphoric:
                 continue
             pointed = _pointed(ref, documents, published)
-            if pointed is None and ref.name in ("này", "nói trên", "nêu trên", "vừa nêu", "đó", "ấy"):
+            if pointed is None and ref.name in (
+                "này",
+                "nói trên",
+                "nêu trên",
+                "vừa nêu",
+                "đó",
+                "ấy",
+            ):
                 before = named_documents(context, documents)
                 pointed = before[-1] if before else None
             if pointed is not None:

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from importlib import resources
+from itertools import pairwise
 from typing import Final
 
 from kiemchung.domain import Word
@@ -46,9 +47,7 @@ def _tagger() -> Callable[[str], list[str]]:
 @lru_cache(maxsize=1)
 def _dictionary() -> frozenset[str]:
     """Return underthesea's shipped list of 73,901 entries, lower-cased, in old tone style."""
-    lines = (
-        resources.files("underthesea.corpus").joinpath("data/Viet74K.txt").read_text("utf-8")
-    )
+    lines = resources.files("underthesea.corpus").joinpath("data/Viet74K.txt").read_text("utf-8")
     return frozenset(
         old_style(unicodedata.normalize("NFC", w.strip().lower())) for w in lines.split("\n")
     )
@@ -99,7 +98,7 @@ def _spans(text: str) -> tuple[tuple[int, int], ...]:
     spans: list[tuple[int, int]] = []
     at = 0
     for token in _tagger()(styled):
-        syllables = []
+        syllables: list[tuple[int, int]] = []
         for syllable in token.split():
             found = styled.find(syllable, at)
             if found < 0 or styled[at:found].strip():
@@ -126,7 +125,7 @@ def _guarded(text: str, syllables: list[tuple[int, int]]) -> list[tuple[int, int
     whole = text[syllables[0][0] : syllables[-1][1]]
     known = " ".join(whole.lower().split()) in _dictionary()
     groups = [[syllables[0]]]
-    for left, right in zip(syllables, syllables[1:], strict=False):
+    for left, right in pairwise(syllables):
         if _cut_between(text[left[0] : left[1]], text[right[0] : right[1]], known=known):
             groups.append([right])
         else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from kiemchung.config import Settings
     from kiemchung.store import Store
-    from pipeline.weekly import Stage, Summary
+    from pipeline.stages import Progress
+    from pipeline.weekly import Summary
 
 T = TypeVar("T")
 _SETTINGS: dict[str, Any] = {"no_args_is_help": True, "add_completion": False}
@@ -116,16 +117,15 @@ def _parse_day(text: str, where: str) -> date:
     try:
         return date.fromisoformat(text.strip())
     except ValueError as error:
-        raise RecordError(
-            f"{text!r} is no date", where=where, remedy="write YYYY-MM-DD"
-        ) from error
+        raise RecordError(f"{text!r} is no date", where=where, remedy="write YYYY-MM-DD") from error
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
+def _progress() -> Iterator[Progress]:
     """Yield a callback that shows progress on a terminal and a line a stage elsewhere."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
 
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -138,8 +138,13 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 
         yield note
         return
-    columns = (TextColumn("{task.description:>8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bars:
+    columns = (
+        TextColumn("{task.description:>8}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Bars(*columns, console=console) as bars:
         tasks: dict[str, Any] = {}
 
         def show(stage: str, done: int, total: int) -> None:
@@ -273,9 +278,13 @@ def check(
     from pipeline.checking import check_text
     from pipeline.judging import Judge
     from pipeline.reading import VIETNAM
-    from pipeline.records import read_records, write_records
+    from pipeline.records import read_records, to_json, write_records
 
-    given = [name for name, value in (("text", text), ("file", file), ("jsonl", jsonl)) if value is not None]
+    given = [
+        name
+        for name, value in (("text", text), ("file", file), ("jsonl", jsonl))
+        if value is not None
+    ]
     if len(given) != 1:
         raise InputError("give exactly one of --text, --file and --jsonl")
     judge = Judge.load(_settings())
@@ -301,7 +310,7 @@ def check(
     result = check_text(body, day=published, judge=judge)
     if as_json or out:
         with _output(out) as target:
-            target.write(json.dumps(result, ensure_ascii=False, indent=1) + "\n")
+            target.write(to_json(result, indent=1) + "\n")
         return
     if sys.stdout.isatty():
         from pipeline.screen import claim_lines
@@ -341,7 +350,9 @@ def verdict(
 
 @app.command()
 def claims(
-    jsonl: Annotated[Path, typer.Option("--jsonl", help='Lines of {"id","text"}, a sentence each.')],
+    jsonl: Annotated[
+        Path, typer.Option("--jsonl", help='Lines of {"id","text"}, a sentence each.')
+    ],
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -396,7 +407,10 @@ def page(
         with _output(out) as target:
             target.write(text + "\n")
     elif sys.stdout.isatty():
-        typer.echo(f"{found.title}\n{found.published_at or '(không rõ ngày)'}\n\n{found.lead}\n\n{found.body}")
+        typer.echo(
+            f"{found.title}\n{found.published_at or '(không rõ ngày)'}\n\n"
+            f"{found.lead}\n\n{found.body}"
+        )
 
 
 @app.command()
@@ -463,12 +477,16 @@ def serve(
 ) -> None:
     """Open the review desk; this process owns the store and merges the inbox."""
     from dashboards.serve import serve as serve_app
-    from pipeline.weekly import store_path
+    from pipeline.weekly import outlet_names, store_path
 
     settings = _settings(data, host=host, port=port)
     _say(f"kiemchung: http://{settings.host}:{settings.port}")
     serve_app(
-        store_path(settings), settings.data_dir / "inbox", host=settings.host, port=settings.port
+        store_path(settings),
+        settings.data_dir / "inbox",
+        host=settings.host,
+        port=settings.port,
+        outlet_names=outlet_names(settings),
     )
 
 
@@ -476,13 +494,14 @@ def serve(
 def report(week: WeekText, data: Data = None, out: Out = None, as_json: AsJson = False) -> None:
     """Write the report of a week as one HTML page."""
     from dashboards.report import weekly_report
-    from pipeline.weekly import report_path
+    from pipeline.weekly import outlet_names, report_path
     from pipeline.weeks import parse_week
 
     chosen = parse_week(week)
+    settings = _settings(data)
     with _store(data) as store:
-        html = weekly_report(store, str(chosen))
-    path = out or report_path(chosen, _settings(data))
+        html = weekly_report(store, str(chosen), outlet_names=outlet_names(settings))
+    path = out or report_path(chosen, settings)
     with _output(path) as target:
         target.write(html)
     _result({"report": str(path)}, as_json=as_json, lines=[str(path)])
@@ -505,7 +524,11 @@ def export(
     chosen = str(parse_week(week)) if week else None
     with _store(data) as store:
         count = exporting.export(store, format_, out=out, week=chosen)
-    _result({"rows": count, "out": str(out)}, as_json=as_json and out is not None, lines=[f"{count} rows"] if out else [])
+    _result(
+        {"rows": count, "out": str(out)},
+        as_json=as_json and out is not None,
+        lines=[f"{count} rows"] if out else [],
+    )
 
 
 @app.command()
@@ -674,7 +697,8 @@ def outlets_list(as_json: AsJson = False) -> None:
 
     known = load_outlets(_settings().outlet_dir)
     lines = [
-        f"{o.name:24} {'mẫu' if o.sample else (o.verified_on or 'chưa kiểm tra')}  {', '.join(o.hosts)}"
+        f"{o.name:24} {'mẫu' if o.sample else (o.verified_on or 'chưa kiểm tra')}"
+        f"  {', '.join(o.hosts)}"
         for o in known.values()
     ]
     _result([asdict(o) for o in known.values()], as_json=as_json, lines=lines)
@@ -788,9 +812,7 @@ def train_comparison(
     """Train the comparison model on constructed pairs."""
     from models.train import train_comparison as train
 
-    folder = train(
-        out, corpus=corpus, lexicon=lexicon, files=pairs or [], seed=seed, limit=limit
-    )
+    folder = train(out, corpus=corpus, lexicon=lexicon, files=pairs or [], seed=seed, limit=limit)
     _trained(folder, as_json=as_json)
 
 
@@ -852,9 +874,7 @@ def _trained(folder: Path, *, as_json: bool) -> None:
 
 @app.command()
 def evaluate(
-    jsonl: Annotated[
-        Path, typer.Option("--jsonl", help='Lines of {"claim","evidence","label"}.')
-    ],
+    jsonl: Annotated[Path, typer.Option("--jsonl", help='Lines of {"claim","evidence","label"}.')],
     model: Annotated[Path | None, typer.Option("--model", help="A model folder.")] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -35,7 +35,11 @@ def safe_cell(value: str) -> str:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else value
+    return (
+        json.dumps(value, ensure_ascii=False, default=str)
+        if isinstance(value, list | dict)
+        else value
+    )
 
 
 def _row(flag: FlagRow) -> dict[str, Any]:
@@ -49,9 +53,7 @@ def as_csv(flags: Sequence[FlagRow], names: Sequence[str]) -> str:
     writer.writerow(names)
     for flag in flags:
         row = _row(flag)
-        writer.writerow(
-            ["" if row[n] is None else safe_cell(str(_plain(row[n]))) for n in names]
-        )
+        writer.writerow(["" if row[n] is None else safe_cell(str(_plain(row[n]))) for n in names])
     return out.getvalue()
 
 

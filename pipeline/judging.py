@@ -1,4 +1,4 @@
-"""From a claim and a day to a judgement: the one path that `check`, the weekly run and `replay` share."""
+"""From a claim and a day to a judgement: the path of `check`, the weekly run and `replay`."""
 
 from __future__ import annotations
 

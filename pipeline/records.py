@@ -1,8 +1,9 @@
-"""JSONL in and out for the commands that take a file: one object a line, errors that name the line."""
+"""JSONL in and out for the commands that take a file; errors name the line."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -20,7 +21,9 @@ def parse_line(line: str, where: str, fields: Sequence[str]) -> dict[str, str]:
         row = json.loads(line)
     except json.JSONDecodeError as error:
         raise RecordError(
-            f"not JSON: {error.msg} at column {error.colno}", where=where, remedy="one object a line"
+            f"not JSON: {error.msg} at column {error.colno}",
+            where=where,
+            remedy="one object a line",
         ) from error
     if not isinstance(row, dict):
         raise RecordError("not a JSON object", where=where, remedy="one object a line")
@@ -54,10 +57,19 @@ def read_records(path: Path, fields: Sequence[str]) -> Iterator[dict[str, str]]:
         ) from error
 
 
+def to_json(value: object, *, indent: int | None = None) -> str:
+    """Return JSON with its letters readable, and only lone surrogates escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    return re.sub("[\ud800-\udfff]", lambda m: f"\\u{ord(m[0]):04x}", text)
+
+
 def write_records(out: IO[str], rows: Iterable[object]) -> int:
-    """Write one JSON object a line; return how many."""
+    """Write one JSON object a line; return how many.
+
+    A lone surrogate, which no UTF-8 file can hold, is written as its JSON escape.
+    """
     count = 0
     for row in rows:
-        out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        out.write(to_json(row) + "\n")
         count += 1
     return count

@@ -270,9 +270,7 @@ def count_outcomes(outcomes: Iterable[PageOutcome]) -> tuple[int, int, dict[str,
 # -- analyse ---------------------------------------------------------------------------------
 
 
-def analyse(
-    run: RunPlan, documents: Sequence[Document], *, progress: Progress = silent
-) -> None:
+def analyse(run: RunPlan, documents: Sequence[Document], *, progress: Progress = silent) -> None:
     """Find the claims of every article, and which articles are copies."""
     articles, _ = read_extracted(run)
     articles = with_stories(articles)

@@ -88,7 +88,7 @@ def choose_outlets(names: Sequence[str], settings: Settings) -> dict[str, Outlet
         if not chosen:
             raise UnknownOutletError(
                 "no outlet file is verified yet",
-                remedy="name outlets with --outlet, or verify one (CONTRIBUTING, how to add an outlet)",
+                remedy="name outlets with --outlet, or verify one as CONTRIBUTING says",
             )
     if any(o.sample for o in chosen.values()) and not all(o.sample for o in chosen.values()):
         raise UnknownOutletError(
@@ -198,7 +198,7 @@ def publish(run: RunPlan, settings: Settings, judge_: Judge) -> bool:
     try:
         with open_store(store_path(settings), wait_seconds=2.0) as store:
             merged = store.merge_inbox(inbox)
-            html = weekly_report(store, str(run.week))
+            html = weekly_report(store, str(run.week), outlet_names=outlet_names(settings))
             write_bytes_atomically(report_path(run.week, settings), html.encode("utf-8"))
     except StoreLockedError:
         return False  # the review server owns the store and merges its inbox every few seconds
@@ -214,6 +214,11 @@ def publish(run: RunPlan, settings: Settings, judge_: Judge) -> bool:
 def store_path(settings: Settings) -> Path:
     """Return where the store of these settings lies."""
     return settings.data_dir / "kiemchung.duckdb"
+
+
+def outlet_names(settings: Settings) -> dict[str, str]:
+    """Return the display name of every outlet, for pages that people read."""
+    return {o.name: o.display for o in load_outlets(settings.outlet_dir).values()}
 
 
 def report_path(week: Week | str, settings: Settings) -> Path:

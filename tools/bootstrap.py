@@ -46,8 +46,9 @@ def check_machine(mode):
     """Stop when Python is too old, `venv` is missing or the disk is nearly full."""
     if sys.version_info[:2] < OLDEST:
         stop(
-            "Python {}.{} is too old; install Python 3.11 or newer and run "
-            "`make {} PYTHON=python3.11`".format(sys.version_info[0], sys.version_info[1], mode)
+            f"Python {sys.version_info[0]}.{sys.version_info[1]} is too old; "
+            "install Python 3.11 or newer and run "
+            f"`make {mode} PYTHON=python3.11`"
         )
     try:
         import ensurepip  # noqa: F401
@@ -56,7 +57,7 @@ def check_machine(mode):
         stop("this Python has no venv; on Debian and Ubuntu: apt-get install python3-venv")
     free = shutil.disk_usage(str(ROOT)).free / 1e9
     if not STAMP.is_file() and free < FREE_GB[mode]:
-        stop("only {:.1f} GB free here, {} GB are needed".format(free, FREE_GB[mode]))
+        stop(f"only {free:.1f} GB free here, {FREE_GB[mode]} GB are needed")
 
 
 def fingerprint(mode):

@@ -16,7 +16,7 @@ from kiemchung.store import open_store
 from pipeline import stages
 from pipeline.demo.scoring import Score, load_truth, score
 from pipeline.stages import Progress, silent
-from pipeline.weekly import SAMPLE, Summary, make_plan, store_path, weekly
+from pipeline.weekly import SAMPLE, Summary, make_plan, outlet_names, store_path, weekly
 from pipeline.weeks import Week
 
 WEEK: Final = Week(year=2026, number=40)
@@ -119,5 +119,9 @@ def serve(settings: Settings, result: Result, *, say: Callable[[str], None]) -> 
     if result.password:
         say(f"kiemchung: user {result.user}, one-time password {result.password}")
     serve_app(
-        store_path(settings), settings.data_dir / "inbox", host=settings.host, port=settings.port
+        store_path(settings),
+        settings.data_dir / "inbox",
+        host=settings.host,
+        port=settings.port,
+        outlet_names=outlet_names(settings),
     )

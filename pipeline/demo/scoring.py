@@ -118,7 +118,9 @@ def score(
         # Outlets put the slug anywhere in the address, with or without a number behind it.
         form = re.compile(rf"/{re.escape(row.slug)}(?=[-./]|$)")
         stored = [
-            a for a in by_article.values() if a.outlet == row.outlet and form.search(a.canonical_url)
+            a
+            for a in by_article.values()
+            if a.outlet == row.outlet and form.search(a.canonical_url)
         ]
         if not stored:
             return None
@@ -167,7 +169,9 @@ def score(
             good = right and (row.label in labels if row.label else not hit)
             pair_right[row.law_pair] = pair_right.get(row.law_pair, True) and good
             if not good:
-                pairs_wrong.append(f"{row.law_pair}: {row.label} != {sorted(labels)}: {row.sentence}")
+                pairs_wrong.append(
+                    f"{row.law_pair}: {row.label} != {sorted(labels)}: {row.sentence}"
+                )
     text_of = {m.mention_id: m.text for ms in places.values() for m in ms}
     on_truth = {m.mention_id for row in truth for m in (matches(row) or [])}
     false_flags += [f"not in the truth: {text_of[i]}" for i in sorted(flags - on_truth)]

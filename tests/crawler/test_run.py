@@ -169,7 +169,9 @@ def test_a_host_whose_robots_cannot_be_read_is_not_crawled(tmp_path: Path, answe
 
 @pytest.mark.slow
 def test_crawl_delay_and_retry_after_are_honoured(tmp_path: Path) -> None:
-    with Hostile({"/robots.txt": text("User-agent: *\nCrawl-delay: 1", kind="text/plain")}) as server:
+    with Hostile(
+        {"/robots.txt": text("User-agent: *\nCrawl-delay: 1", kind="text/plain")}
+    ) as server:
         asked: list[float] = []
 
         def busy_once(handler: Any) -> None:
@@ -221,7 +223,10 @@ def test_the_same_run_again_fetches_nothing_and_the_next_asks_conditionally(tmp_
 def test_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     with Hostile() as server:
         paths = [f"/a{n}" for n in range(40)]
-        server.answers |= {"/rss": rss(*[server.url(p) for p in paths]), "/robots.txt": text("", 404)}
+        server.answers |= {
+            "/rss": rss(*[server.url(p) for p in paths]),
+            "/robots.txt": text("", 404),
+        }
         server.answers |= {p: text(PAGE + p) for p in paths}
         go_once = (
             "import sys; from pathlib import Path; from crawler.outlets import Outlet;"
@@ -339,7 +344,7 @@ def test_a_flipped_byte_in_the_archive_is_found(tmp_path: Path) -> None:
     (tmp_path / store.name).write_bytes(bytes(data))
     with pytest.raises(PageError, match=r"warc\.gz"):
         archive.read(tmp_path, store.name, offsets[1], hashes[1])
-    with pytest.raises(PageError, match="."):
+    with pytest.raises(PageError):
         archive.read(tmp_path, store.name, 10**9, hashes[1])
 
 

@@ -57,7 +57,7 @@ def test_a_whole_judgement_is_accepted() -> None:
     ],
 )
 def test_every_other_combination_is_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError):
         Judgement(**(OK | change))
 
 
@@ -67,7 +67,10 @@ def test_failed_abstained_and_silent_are_three_values() -> None:
     failed = Judgement(**(bare | {"status": Status.FAILED, "error": "model file gone"}))
     abstained = Judgement(**(bare | {"status": Status.ABSTAINED}))
     silent = Judgement(
-        **(OK | {"label": Label.NOT_ENOUGH_INFO, "flagged": False, "nei_reason": NeiReason.NOT_FOUND})
+        **(
+            OK
+            | {"label": Label.NOT_ENOUGH_INFO, "flagged": False, "nei_reason": NeiReason.NOT_FOUND}
+        )
     )
     assert len({failed.status, abstained.status, silent.status}) == 3
 

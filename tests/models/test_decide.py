@@ -1,4 +1,3 @@
-# ruff: noqa: E501  a claim stands on one line, as it would in a newspaper
 """What is said of claims as journalists write them, over the shipped reference base.
 
 The table is of our own writing. A row: day, claim, expected label, expected kind of difference.

@@ -41,7 +41,11 @@ def test_check_judges_by_the_law_of_the_day(tmp_path: Path) -> None:
     rows = [
         {"id": "old", "text": "Hợp tác xã phải có ít nhất 7 thành viên.", "date": "2022-03-01"},
         {"id": "new", "text": "Hợp tác xã phải có ít nhất 7 thành viên.", "date": "2025-03-01"},
-        {"id": 3, "text": "Hợp tác xã phải có ít nhất 5 thành viên chính thức.", "date": "2025-03-01"},
+        {
+            "id": 3,
+            "text": "Hợp tác xã phải có ít nhất 5 thành viên chính thức.",
+            "date": "2025-03-01",
+        },
     ]
     file = tmp_path / "in.jsonl"
     file.write_text("\n".join(json.dumps(r, ensure_ascii=False) for r in rows), encoding="utf-8")
@@ -60,7 +64,9 @@ def test_check_judges_by_the_law_of_the_day(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_offsets_count_the_text_as_given(tmp_path: Path) -> None:
-    text = "\ufeffChào.  Hợp\u200b tác xã&nbsp;phải có ít nhất 7 thành vie\u0302n. Xong việc rồi nhé."
+    text = (
+        "\ufeffChào.  Hợp\u200b tác xã&nbsp;phải có ít nhất 7 thành vie\u0302n. Xong việc rồi nhé."
+    )
     claims = check(tmp_path, text, "2025-03-01")
     for claim in claims:
         assert text[claim["start"] : claim["end"]] == claim["text"]

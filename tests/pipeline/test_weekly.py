@@ -168,7 +168,7 @@ def test_a_week_that_is_killed_goes_on_and_ends_the_same(
     assert done.returncode == 2, done.stderr
     summary = json.loads(done.stdout)
     assert summary["accounting"]["stored"] == result.summary.accounting.stored
-    assert facts(load_settings(data_dir=tmp_path)) ["flags"] == facts(settings)["flags"]
+    assert facts(load_settings(data_dir=tmp_path))["flags"] == facts(settings)["flags"]
 
 
 def test_a_second_process_on_the_same_run_is_told_who_holds_it(tmp_path: Path) -> None:
