@@ -1,4 +1,4 @@
-"""The claim path on a set of sentences written blind: no rule was tuned on it before it was measured.
+"""The claim path on sentences written blind: nothing was tuned on them before they were measured.
 
     python benchmarks/heldout.py [tests/data/heldout_claims.jsonl]
 
@@ -48,7 +48,8 @@ def main() -> None:
         lower = wilson_lower(right, flagged)
         print(f"precision {right / flagged:.3f} ({right} of {flagged}, lower bound {lower:.3f})")
     print(
-        f"recall {(refuted - len(missed)) / max(1, refuted):.3f} ({refuted - len(missed)} of {refuted})"
+        f"recall {(refuted - len(missed)) / max(1, refuted):.3f}"
+        f" ({refuted - len(missed)} of {refuted})"
     )
     print(f"supported and said so: {supported} of {sum(r['label'] == 'SUPPORTED' for r in rows)}")
     controls = [r for r in rows if r["label"] is None]
