@@ -203,6 +203,7 @@ class _Reader:
         lead, lead_method, blocks = self._settled(lead, lead_method, blocks)
         published, dates = self._published()
         body = "\n".join(block.text for block in blocks)
+        body_method = body_method if body else "none"
         self._refuse(address, title, lead, lead_method, body, body_method, published)
         return Page(
             title=title,
