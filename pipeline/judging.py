@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kiemchung import reference
 from kiemchung.domain import (
@@ -29,6 +29,18 @@ from nlp.timing import named_documents
 if TYPE_CHECKING:
     from kiemchung.config import Settings
     from models.verdict import VerdictModel
+
+
+_UNKNOWN_DAY: Final = deciding.Outcome(
+    status=Status.ABSTAINED,
+    label=None,
+    nei_reason=NeiReason.NOT_IN_FORCE,
+    p_supported=None,
+    p_refuted=None,
+    p_nei=None,
+    flagged=False,
+)
+"""Of a claim in an undated article that names no day or law: nothing says which law it meets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +86,6 @@ class Judge:
         day: date,
         speech: Speech,
         checkability: Checkability,
-        context: Sequence[str] = (),
     ) -> deciding.Outcome:
         """Return how the claim ``text`` stands to the passages in force on ``day``."""
         retrieved = self.index.retrieve(text, day)
@@ -100,27 +111,14 @@ class Judge:
             repr(self.threshold),
         )
         if mention.as_of_method is AsOfMethod.UNKNOWN:
-            return Judgement(
-                judgement_id=judgement_id,
-                mention_id=mention.mention_id,
-                run_id=run_id,
-                model_id=self.model.model_id,
-                base_version=self.base_version,
-                threshold=self.threshold,
-                status=Status.ABSTAINED,
-                label=None,
-                nei_reason=NeiReason.NOT_IN_FORCE,
-                p_supported=None,
-                p_refuted=None,
-                p_nei=None,
-                flagged=False,
+            found = _UNKNOWN_DAY
+        else:
+            found = self.outcome(
+                mention.text,
+                day=mention.as_of,
+                speech=mention.speech,
+                checkability=mention.checkability,
             )
-        found = self.outcome(
-            mention.text,
-            day=mention.as_of,
-            speech=mention.speech,
-            checkability=mention.checkability,
-        )
         return Judgement(
             judgement_id=judgement_id,
             mention_id=mention.mention_id,

@@ -73,10 +73,12 @@ def test_a_naive_date_stands_in_the_zone_of_the_outlet() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "hôm nay", "2 giờ trước", "12", "1761135952", "1/1/24", "31/02/2024", "2024-02-30"]
-    + ["22/13/2025", "22/10/2025 25:61", "2025-10-22T19:25:52+99:00", "0001-01-01", "9999-12-31"]
-    + ["Thu, 01 Jan 1970 00:00:00 GMT", "8:00 03/04/2026 đến 04/04/2026", "1.240.2025", "0,5"]
-    + ["ngày 22 tháng 10", "2099-99-99", "22/10/2025 " * 40, "12/2025"],
+    [
+        *("", "hôm nay", "2 giờ trước", "12", "1761135952", "1/1/24", "31/02/2024", "2024-02-30"),
+        *("22/13/2025", "22/10/2025 25:61", "2025-10-22T19:25:52+99:00", "0001-01-01"),
+        *("9999-12-31", "Thu, 01 Jan 1970 00:00:00 GMT", "8:00 03/04/2026 đến 04/04/2026"),
+        *("1.240.2025", "0,5", "ngày 22 tháng 10", "2099-99-99", "22/10/2025 " * 40, "12/2025"),
+    ],
 )
 def test_what_is_no_sound_date_is_unknown(text: str) -> None:
     assert parse_date(text) is None
@@ -95,12 +97,13 @@ def test_any_text_is_a_sound_date_or_none(text: str) -> None:
     assert found is None or (found.at.tzinfo is not None and 1997 <= found.at.year < 2101)
 
 
-@given(st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2090, 1, 1)))
+@given(st.integers(min_value=0, max_value=90 * 365 * 24 * 60))
 @settings(max_examples=100)
-def test_vietnamese_dates_come_back(at: datetime) -> None:
+def test_vietnamese_dates_come_back(minutes: int) -> None:
+    at = datetime(2000, 1, 1, tzinfo=HOME) + timedelta(minutes=minutes)
     found = parse_date(at.strftime("%H:%M, %d/%m/%Y"))
     assert found is not None
-    assert found.at == at.replace(second=0, microsecond=0, tzinfo=HOME)
+    assert found.at == at
 
 
 def found(text: str, method: str) -> FoundDate:
