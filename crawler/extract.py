@@ -493,14 +493,16 @@ class _Reader:
         start = next((n for n, b in enumerate(blocks) if fold(b.text) == fold(title)), -1)
         after = blocks[start + 1 :]
         key = fold(" ".join(b.text for b in lines))
-        common = [n for n, b in enumerate(after) if b.link_share < 0.5 and fold(b.text) in key]
+        common = {n for n, b in enumerate(after) if b.link_share < 0.5 and fold(b.text) in key}
+        first, last = min(common, default=0), max(common, default=-1)
         kept = [
             b
-            for n, b in enumerate(after[: common[-1] + 1] if common else [])
-            if n in set(common)
-            or (n > common[0] and len(b.text) >= _LONG_LINE and b.link_share < 0.5)
+            for n, b in enumerate(after[: last + 1])
+            if n in common or (n > first and len(b.text) >= _LONG_LINE and b.link_share < 0.5)
         ]
-        return (kept, counts) if 2 * _letters(kept) >= _letters(lines) else (lines, Counter())
+        # Far less than trafilatura has: the walk took the article for side matter.
+        sound = _letters(kept) >= min(_letters(lines), max(_MIN_BODY, _letters(lines) // 4))
+        return (kept, counts) if sound else (lines, Counter())
 
     def _last_resort(self, named: Sequence[tuple[Element, Drop]]) -> tuple[list[Block], str]:
         """Return the element with the densest text, or the text that JSON-LD carries."""

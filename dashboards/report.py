@@ -22,6 +22,22 @@ _ENDS: Final = {
     "robots_unreachable": "không đọc được robots.txt",
     "off_topic": "không nói về hợp tác xã",
     "not_article": "không phải bài viết",
+    "truncated": "trang bị cắt giữa chừng",
+    "partial": "tải về chưa trọn",
+    "empty": "trang trống",
+    "binary": "không phải văn bản",
+    "no_text": "không có nội dung bài",
+    "unknown_charset": "không rõ bảng mã",
+    "soft_404": "trang báo không tìm thấy",
+    "too_large": "quá lớn",
+    "too_complex": "cấu trúc quá phức tạp",
+    "timeout": "quá thời gian",
+    "archive_damaged": "bản lưu hỏng",
+    "off_site": "ngoài trang của nguồn",
+    "unsafe_address": "địa chỉ không an toàn",
+    "redirect_loop": "chuyển hướng vòng",
+    "http_404": "không còn trang (404)",
+    "http_500": "máy chủ lỗi (500)",
 }
 
 

@@ -175,7 +175,7 @@ def test_a_bad_date_in_the_base_is_named_with_its_line(tmp_path: Path) -> None:
 def test_a_malformed_outlet_file_is_named(tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
-    (own / "x.toml").write_text('name = "x"\nhosts = 3\n', encoding="utf-8")
+    (own / "x.toml").write_text('name = "x"\ndisplay = "X"\nhosts = 3\n', encoding="utf-8")
     done = kiemchung("outlets", "check", "--folder", str(own), cwd=tmp_path, code=1)
     assert "x.toml" in done.stderr
     assert "hosts" in done.stderr
