@@ -219,9 +219,9 @@ def _plain_number(text: str, *, counted: bool) -> tuple[Decimal, Decimal]:
     value = Decimal(plain)
     exponent = value.as_tuple().exponent
     place = Decimal(1).scaleb(int(exponent)) if isinstance(exponent, int) else Decimal(1)
-    if place == 1 and value and value >= 1000:
-        while value % (place * 10) == 0:
-            place *= 10
+    if place == 1 and value >= 1000:
+        zeros = len(plain) - len(plain.rstrip("0"))
+        place = Decimal(1).scaleb(zeros)
     return value, place
 
 
