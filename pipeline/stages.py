@@ -170,7 +170,11 @@ def _extract_one(fetched: FetchedPage, outlet: Outlet | None, extractor: Extract
         return ended("quarantined", fetched.flags[0])
     try:
         page = extractor.extract(
-            fetched.body, url=fetched.final_url, content_type=fetched.content_type, outlet=outlet
+            fetched.body,
+            url=fetched.final_url,
+            content_type=fetched.content_type,
+            outlet=outlet,
+            fetched_at=fetched.fetched_at,
         )
     except PageError as error:
         return ended("quarantined", error.reason)
