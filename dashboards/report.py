@@ -144,6 +144,26 @@ def group(flags: list[FlagRow]) -> list[Found]:
     return found
 
 
+_ALARMS: Final = {
+    "dead feed": "nguồn tin không đọc được",
+    "dead sitemap": "sơ đồ trang không đọc được",
+    "dead listing": "trang danh mục không đọc được",
+    "empty feed": "nguồn tin rỗng",
+    "empty sitemap": "sơ đồ trang rỗng",
+    "empty listing": "trang danh mục rỗng",
+    "refused feed": "nguồn tin không cho tải",
+    "refused sitemap": "sơ đồ trang không cho tải",
+    "refused listing": "trang danh mục không cho tải",
+    "robots unreachable": "không đọc được robots.txt, tuần này không tải",
+}
+
+
+def alarm_text(alarm: str) -> str:
+    """Return an alarm with its kind in Vietnamese; what it names stays as it is."""
+    kind, colon, rest = alarm.partition(": ")
+    return f"{_ALARMS.get(kind, kind)}{colon}{rest}"
+
+
 def weekly_report(store: Store, week: str, *, outlet_names: Mapping[str, str] | None = None) -> str:
     """Return the report of ``week`` (``2026-W40``) as one HTML page in Vietnamese."""
     runs = store.runs(week)
@@ -155,6 +175,7 @@ def weekly_report(store: Store, week: str, *, outlet_names: Mapping[str, str] | 
     year, number = (int(part) for part in week.split("-W"))
     pages = templates()
     pages.globals["outlet"] = lambda key: names.get(key, key)
+    pages.filters["alarm"] = alarm_text
     return pages.get_template("report.html").render(
         week=week,
         first=date.fromisocalendar(year, number, 1),

@@ -91,7 +91,10 @@ def run(settings: Settings, *, progress: Progress = silent) -> Result:
     if not _free(settings.host, settings.port):
         raise InputError(
             f"port {settings.port} is taken",
-            remedy=f"stop what listens there, or choose another: --port {settings.port + 1}",
+            remedy=(
+                f"stop what listens there, or choose another: --port {settings.port + 1},"
+                f" or make run PORT={settings.port + 1}"
+            ),
         )
     began = time.monotonic()
     summary = weekly(WEEK, outlets=[SAMPLE], settings=settings, progress=progress)

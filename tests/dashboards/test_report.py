@@ -154,3 +154,11 @@ def test_the_interval_is_wilsons() -> None:
     # Worked out by hand from the formula with z = 1.96.
     assert bounds[0] == pytest.approx(0.4902, abs=2e-4)
     assert bounds[1] == pytest.approx(0.9433, abs=2e-4)
+
+
+def test_an_alarm_is_told_in_vietnamese_and_names_its_address() -> None:
+    from dashboards.report import alarm_text
+
+    told = alarm_text("dead feed: nui-cao http://nui-cao.example/rss (http_500)")
+    assert told == "nguồn tin không đọc được: nui-cao http://nui-cao.example/rss (http_500)"
+    assert alarm_text("something else: x") == "something else: x"
