@@ -33,7 +33,7 @@ def literal_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address 
         pass
     try:
         return ipaddress.ip_address(socket.inet_aton(bare))
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 
@@ -55,7 +55,10 @@ def check_url(url: str, *, allowed: Sequence[str] = ()) -> None:
         UnsafeAddressError: another scheme than http(s), user information in the address, or a
             literal address outside the public network that is not in ``allowed``.
     """
-    split = urlsplit(url)
+    try:
+        split = urlsplit(url)
+    except ValueError as error:
+        raise UnsafeAddressError(f"no address: {error}", where=url) from error
     if split.scheme.lower() not in SCHEMES:
         raise UnsafeAddressError(f"scheme {split.scheme!r} is never fetched", where=url)
     host = split.hostname or ""
