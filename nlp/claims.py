@@ -64,6 +64,13 @@ _PROPOSES: Final = re.compile(
     r"(?<!\w)(?:đề\s+nghị|kiến\s+nghị|đề\s+xuất|kêu\s+gọi)(?!\w)(?!\s+là\s+(?:được|chấp\s+nhận))",
     re.IGNORECASE,
 )
+# "Cần nâng mức trần": a wish about the rule, not the rule.
+_WISHES: Final = re.compile(
+    r"(?<!\w)(?:cần|phải|rất\s+cần|cần\s+phải|cần\s+sớm|sớm|xin|mong)\s+(?:sớm\s+|phải\s+|mạnh\s+dạn\s+)?"
+    r"(?:nâng|hạ|giảm|tăng|nới|siết|bỏ|sửa|thay\s+đổi|điều\s+chỉnh|xem\s+lại|rà\s+soát|mở\s+rộng|gỡ|tháo\s+gỡ|cho\s+phép)"
+    r"\s+(?:mức|tỷ\s+lệ|trần|số|quy\s+định|luật|điều\s+(?!lệ)|ngưỡng|thời\s+hạn|giới\s+hạn|yêu\s+cầu|nghị\s+định)",
+    re.IGNORECASE,
+)
 _NORMATIVE: Final = _any_of(
     "không nên", "cần được", "rất cần", "cần sớm", "cần có cơ chế", "cần thay đổi", "cần sửa",
     "cần xem xét", "cần tính đến", "cần mạnh dạn", "cần nhìn", "cần thiết phải", "đừng", "hãy",
@@ -80,7 +87,7 @@ _RULE: Final = _any_of(
     "nhiều nhất", "không quá", "không vượt quá", "không dưới", "trở lên", "trở xuống", "quy định",
     "cấm", "bị thu hồi", "có hiệu lực", "hết hiệu lực", "được miễn", "miễn", "áp dụng", "có quyền",
     "có nghĩa vụ", "không có quyền", "không phải", "không cần", "thay thế", "ban hành", "thông qua",
-    "chịu trách nhiệm", "căn cứ vào", "đòi hỏi", "ngang nhau", "cho vay", "duy nhất", "chỉ",
+    "chịu trách nhiệm", "căn cứ vào", "tư cách pháp nhân", "đòi hỏi", "ngang nhau", "cho vay", "duy nhất", "chỉ",
     "biểu quyết", "trần", "mức trần", "giới hạn", "bãi bỏ", "có thể", "do", "gồm", "thuộc",
 )  # fmt: skip
 _LAW: Final = _any_of(
@@ -182,7 +189,10 @@ def _cues(sentence: str, found: Extraction) -> _Cues:
         stance=bool(_STANCE.search(sentence)),
         evaluation=bool(_EVALUATION.search(sentence)),
         normative=bool(
-            _NORMATIVE.search(sentence) or _OUGHT.search(sentence) or _PROPOSES.search(sentence)
+            _NORMATIVE.search(sentence)
+            or _OUGHT.search(sentence)
+            or _PROPOSES.search(sentence)
+            or _WISHES.search(sentence)
         ),
         forecast=bool(_FORECAST.search(sentence)),
         experience=bool(_EXPERIENCE.search(sentence) or _TELLS.search(sentence)),
@@ -204,7 +214,8 @@ def _checkability(sentence: str, cues: _Cues) -> Checkability:
     states_rule = cues.rule and (cues.figure or cues.legal or cues.law or cues.topic)
     if cues.stance or (cues.evaluation and not (cues.legal and cues.figure)):
         return Checkability.OPINION
-    if cues.normative and not (cues.legal and cues.rule):
+    wishes = _WISHES.search(sentence) is not None
+    if wishes or (cues.normative and not (cues.legal and cues.rule)):
         return Checkability.OPINION
     told = cues.experience and not (cues.legal and cues.rule and not cues.first_person)
     if told or (cues.first_person and not (cues.law or cues.legal)):

@@ -39,6 +39,10 @@ _EVENT: Final = re.compile(
     re.I,
 )
 """A date behind one of these says when something else happened ("hợp đồng ký trước ngày ...")."""
+_FOUNDED: Final = re.compile(
+    r"(?<!\w)(?:thành\s+lập|lập|đăng\s+ký|ra\s+đời|hoạt\s+động|ký|ký\s+kết)\s+theo\s+$", re.I
+)
+"""A law behind one of these says under which law something arose, not which law the claim is of."""
 _RULE: Final = re.compile(
     r"(?<!\w)(?:phải|được|không\s+được|tối\s+thiểu|tối\s+đa|ít\s+nhất|không\s+quá|mức\s+trần|trần|quy\s+định|"
     r"cần|chỉ|cho\s+phép|bắt\s+buộc|áp\s+dụng)(?!\w)", re.I
@@ -154,7 +158,7 @@ def claim_day(
     named = list(named_documents(sentence, documents))
     if not named:
         for ref in found.legal_refs:
-            if not ref.anaphoric:
+            if not ref.anaphoric or _FOUNDED.search(sentence[: ref.start]):
                 continue
             pointed = _pointed(ref, documents, published)
             if pointed is None and ref.name in (

@@ -152,3 +152,15 @@ def test_time_grows_with_the_text_and_no_faster() -> None:
     cost(20)
     small, large = cost(200), cost(1600)
     assert large < 8 * small * 3  # eight times the text, with room for a busy machine
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Cần nâng mức góp vốn tối đa của một thành viên lên 40% vốn điều lệ.",
+        "Phải sớm sửa quy định về số thành viên tối thiểu là 5 người.",
+        "Họ mong giảm số thành viên tối thiểu xuống còn 3 người.",
+    ],
+)
+def test_a_wish_about_a_rule_is_not_the_rule(text: str) -> None:
+    assert assess(text)[0] is Checkability.OPINION
