@@ -22,7 +22,7 @@ from typing import Final
 
 from kiemchung.domain import Distortion, Label, Passage, digest
 from kiemchung.errors import RecordError
-from models.cues import ANTONYMS, NEGATORS, STOPWORDS, UPPER, any_of, normal
+from models.cues import ANTONYMS, NEGATORS, UPPER, any_of, normal
 from nlp.sentences import sentence_spans
 
 
@@ -703,8 +703,3 @@ def split(pairs: Sequence[Pair], *, share: float = 0.2) -> tuple[list[Pair], lis
         [p for p, held in zip(pairs, out, strict=True) if not held],
         [p for p, held in zip(pairs, out, strict=True) if held],
     )
-
-
-def content_words(text: str) -> set[str]:
-    """Return the syllables of a text that carry meaning of their own."""
-    return {m.group() for m in re.finditer(r"[^\W\d_]+", normal(text))} - STOPWORDS

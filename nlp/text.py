@@ -10,7 +10,6 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -323,9 +322,3 @@ def is_undiacritised(text: str) -> bool:
 def neutralise_controls(text: str) -> str:
     """Return ``text`` in which the five literal control tokens of the encoder are plain words."""
     return _CONTROLS.sub(lambda m: f"< {m[1]} >", text)
-
-
-def line_of(text: str, offset: int) -> int:
-    """Return the number, from 1, of the line that holds ``offset``."""
-    breaks = [i for i, c in enumerate(text) if c == "\n"]
-    return bisect_right(breaks, offset - 1) + 1

@@ -818,11 +818,6 @@ class Store:
             for r in rows
         ]
 
-    def review_in(self, review_id: int) -> int | None:
-        """Return whose review this is (account key), None when there is none."""
-        rows = self._read("SELECT account_key FROM review WHERE review_key = ?", [review_id])
-        return int(rows[0]["account_key"]) if rows else None
-
     # -- accounts --------------------------------------------------------------------------------
 
     def add_user(self, name: str, *, role: str = "reviewer") -> str:

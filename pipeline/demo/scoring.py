@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
-from kiemchung.domain import Article, Checkability, Judgement, Mention, Speech
+from kiemchung.domain import Article, Judgement, Mention
 from kiemchung.errors import RecordError
 
 NEVER_FLAGGED = ("opinion", "criticism", "praise", "rebuttal", "forecast", "experience")
@@ -193,13 +193,3 @@ def score(
         pairs_wrong=tuple(pairs_wrong),
         by_kind={k: (kinds_right[k], n) for k, n in sorted(kinds.items())},
     )
-
-
-def uncheckable_kept_apart(mentions: Iterable[Mention]) -> dict[str, int]:
-    """Return how many mentions ended in each checkability, rebuttals apart."""
-    counts: Counter[str] = Counter()
-    for mention in mentions:
-        rebuttal = mention.speech is Speech.REBUTTAL
-        checkable = mention.checkability is Checkability.CHECKABLE
-        counts["REBUTTAL" if rebuttal and checkable else str(mention.checkability)] += 1
-    return dict(sorted(counts.items()))
