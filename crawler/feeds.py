@@ -6,20 +6,28 @@ stays unknown with its reason; nothing is ever dated "now".
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urljoin
+from zoneinfo import ZoneInfo
 
 from lxml import etree, html
 
+from crawler.dates import parse_date
 from crawler.outlets import Outlet
 from kiemchung.errors import PageError
 
 MAX_ENTRIES: Final = 50_000
+MAX_XML_BYTES: Final = 52_428_800  # decoded; the limit of the sitemap protocol
+_PIECE: Final = 64 * 1024
+_ITEMS: Final = frozenset({"item", "entry", "url", "sitemap"})
 _ROOTS: Final = {"rss", "feed", "rdf", "urlset", "sitemapindex"}
 _DECLARATION: Final = re.compile(rb"^\s*<\?xml[^>]*\?>")
 _ISO: Final = re.compile(
@@ -81,24 +89,15 @@ def strict_date(text: str, *, fetched: datetime) -> tuple[datetime | None, str]:
     return found.astimezone(UTC), ""
 
 
-def _root(body: bytes) -> etree._Element:
-    """Parse XML by its content: a declared encoding that the bytes contradict is dropped."""
-    if not body.strip():
-        raise PageError("empty_feed")
-    declaration = _DECLARATION.match(body)
-    wide = body[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in body[:200]
-    if declaration and not wide and re.search(rb"encoding=.utf-?16", declaration[0], re.I):
-        body = body[declaration.end() :]  # says utf-16, is not
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=True
-    )
-    try:
-        root = etree.fromstring(body, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise PageError("not_a_feed", str(error)) from error
-    if root is None or _local(root) not in _ROOTS:
-        raise PageError("not_a_feed", f"root element {_local(root) if root is not None else None}")
-    return root
+def entry_date(
+    text: str, *, fetched: datetime, zone: ZoneInfo | None = None, formats: Sequence[str] = ()
+) -> tuple[datetime | None, str]:
+    """Return the date of an entry, by the outlet's own formats first, else by `strict_date`."""
+    if formats and text.strip():
+        found = parse_date(text, zone=zone, formats=formats, fetched_at=fetched)
+        if found is not None and found.timed:
+            return found.at.astimezone(UTC), ""
+    return strict_date(text, fetched=fetched)
 
 
 def _local(element: etree._Element) -> str:
@@ -118,34 +117,177 @@ def _text(element: etree._Element, *names: str) -> str:
     return ""
 
 
-def parse_xml(body: bytes, *, base: str, fetched: datetime) -> Listing:
-    """Return the entries of an RSS, Atom or sitemap document.
+def _chunks(body: bytes, *, cap: int = MAX_XML_BYTES) -> Iterator[bytes]:
+    """Yield the document in pieces, a gzip file decoded on the way.
 
     Raises:
-        PageError: ``empty_feed`` or ``not_a_feed``.
+        PageError: ``decompression_bomb`` above ``cap`` bytes, ``bad_gzip``, ``truncated``.
     """
-    root = _root(body)
-    kind = _local(root)
-    if kind == "sitemapindex":
-        more = [
-            urljoin(base, _text(s, "loc")) for s in _children(root, "sitemap") if _text(s, "loc")
-        ]
-        return Listing(entries=(), more=tuple(more[:MAX_ENTRIES]))
+    if body[:2] != b"\x1f\x8b":
+        for start in range(0, len(body), _PIECE):
+            yield body[start : start + _PIECE]
+        return
+    total = 0
+    data: bytes | memoryview = body
+    while data:
+        decoder = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        while data and not decoder.eof:
+            try:
+                piece = decoder.decompress(data, _PIECE)
+            except zlib.error as error:
+                raise PageError("bad_gzip", str(error)) from error
+            data = decoder.unconsumed_tail
+            total += len(piece)
+            if total > cap:
+                raise PageError("decompression_bomb", f"more than {cap} bytes")
+            if piece:
+                yield piece
+        if not decoder.eof:
+            raise PageError("truncated", "the gzip stream ends early")
+        data = decoder.unused_data.lstrip(b"\x00")
+
+
+def _first(piece: bytes) -> bytes:
+    """Return the beginning of a document without an encoding that its bytes contradict."""
+    piece = piece.lstrip(b" \t\r\n")
+    declaration = _DECLARATION.match(piece)
+    wide = piece[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in piece[:200]
+    if declaration and not wide and re.search(rb"encoding=.utf-?16", declaration[0], re.I):
+        return piece[declaration.end() :]  # says utf-16, is not
+    return piece
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubList:
+    """A sitemap that an index names."""
+
+    url: str
+    modified: datetime | None
+
+
+def read_xml(
+    body: bytes,
+    *,
+    base: str,
+    fetched: datetime,
+    zone: ZoneInfo | None = None,
+    formats: Sequence[str] = (),
+) -> Iterator[Entry | SubList]:
+    """Yield the entries of an RSS, Atom or sitemap document one by one, in constant memory.
+
+    ``formats`` and ``zone`` are the outlet's own, for dates that no standard knows. gzip files are
+    decoded. External entities and DTDs are never read.
+
+    Raises:
+        PageError: ``empty_feed``, ``not_a_feed``, ``too_many_entries`` after ``MAX_ENTRIES``, or
+            what is wrong with the gzip.
+    """
+    parser = etree.XMLPullParser(
+        events=("start", "end"), resolve_entities=False, no_network=True, load_dtd=False,
+        huge_tree=False, recover=True,
+    )  # fmt: skip
+    root: etree._Element | None = None
+    fed = False
+    count = 0
+    try:
+        for piece in itertools.chain(_chunks(body), [b""]):
+            if not fed:
+                piece = _first(piece)
+                if not piece:
+                    continue
+                fed = True
+            if piece:
+                parser.feed(piece)
+            else:
+                _close(parser)
+            for event, element in parser.read_events():
+                if root is None:
+                    root = element
+                    if _local(root) not in _ROOTS:
+                        raise PageError("not_a_feed", f"root element {_local(root)}")
+                if event == "start" or _local(element) not in _ITEMS:
+                    continue
+                found = _item(element, base, fetched, zone, formats)
+                _forget(element)
+                if found is None:
+                    continue
+                count += 1
+                if count > MAX_ENTRIES:
+                    raise PageError("too_many_entries", f"more than {MAX_ENTRIES}")
+                yield found
+    except etree.XMLSyntaxError as error:
+        if root is None:
+            raise PageError("not_a_feed", str(error)) from error
+    if not fed:
+        raise PageError("empty_feed")
+    if root is None:
+        raise PageError("not_a_feed", "no element")
+
+
+def _close(parser: etree.XMLPullParser) -> None:
+    with contextlib.suppress(etree.XMLSyntaxError):  # cut off: what came whole has been read
+        parser.close()
+
+
+def _forget(element: etree._Element) -> None:
+    """Drop an element that has been read, and those before it."""
+    element.clear()
+    parent = element.getparent()
+    if parent is not None:
+        while element.getprevious() is not None:
+            del parent[0]
+
+
+def _item(
+    element: etree._Element,
+    base: str,
+    fetched: datetime,
+    zone: ZoneInfo | None,
+    formats: Sequence[str],
+) -> Entry | SubList | None:
+    name = _local(element)
+    link = _link(element, name)
+    if not link:
+        return None
+    url = _joined(base, link)
+    published, reason = entry_date(_date_text(element), fetched=fetched, zone=zone, formats=formats)
+    if name == "sitemap":
+        return SubList(url=url, modified=published)
+    return Entry(url=url, published=published, date_reason=reason)
+
+
+def _joined(base: str, link: str) -> str:
+    try:
+        return urljoin(base, link)
+    except ValueError:  # "http://[": kept as it is, and refused by name later
+        return link
+
+
+def parse_xml(
+    body: bytes,
+    *,
+    base: str,
+    fetched: datetime,
+    zone: ZoneInfo | None = None,
+    formats: Sequence[str] = (),
+) -> Listing:
+    """Return all entries of an RSS, Atom or sitemap document at once.
+
+    Raises:
+        PageError: as for ``read_xml``.
+    """
     entries: list[Entry] = []
-    for element in root.iter():
-        name = _local(element)
-        if name not in ("item", "entry", "url") or len(entries) >= MAX_ENTRIES:
-            continue
-        link = _link(element, name)
-        if not link:
-            continue
-        published, reason = strict_date(_date_text(element), fetched=fetched)
-        entries.append(Entry(url=urljoin(base, link), published=published, date_reason=reason))
-    return Listing(entries=tuple(entries))
+    more: list[str] = []
+    for found in read_xml(body, base=base, fetched=fetched, zone=zone, formats=formats):
+        if isinstance(found, Entry):
+            entries.append(found)
+        else:
+            more.append(found.url)
+    return Listing(entries=tuple(entries), more=tuple(more))
 
 
 def _link(element: etree._Element, name: str) -> str:
-    if name == "url":
+    if name in ("url", "sitemap"):
         return _text(element, "loc")
     if name == "entry":
         for child in _children(element, "link"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import time
 import zlib
 from datetime import UTC, datetime
@@ -18,16 +19,19 @@ from protego import Protego
 from scrapy import Request
 from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
+from w3lib.html import get_meta_refresh
 
-from crawler.guard import check_url
+from crawler.guard import MAX_HEADER_BYTES, check_url, permitted
 from kiemchung.errors import UnsafeAddressError
 
 MAX_CRAWL_DELAY: Final = 120.0
 MAX_ROBOTS_BYTES: Final = 500 * 1024  # RFC 9309, 2.5
-MAX_HEADER_BYTES: Final = 64 * 1024
 MAX_HOPS: Final = 5
 MAX_WAITS: Final = 2
-_TOKEN: Final = object()
+MAX_STRIKES: Final = 5
+SMALLEST_STEP: Final = 0.25  # seconds: where the delay is zero, doubling would not slow anything
+MAX_REFRESH_SECONDS: Final = 5.0  # a page that says so long is meant to be read
+TOKEN: Final = object()
 """Marks our own robots requests; a meta key of a page cannot be this object."""
 
 
@@ -43,10 +47,18 @@ class Refused(IgnoreRequest):
 class ScopeMiddleware:
     """Only http(s), only public addresses, only the outlets' own hosts; sample hosts by proxy."""
 
-    def __init__(self, hosts: frozenset[str], proxy: str, allowed: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        hosts: frozenset[str],
+        sample_proxy: str,
+        allowed: tuple[str, ...],
+        proxy: str = "",
+    ) -> None:
         self._hosts = hosts
-        self._proxy = proxy
+        self._sample_proxy = sample_proxy
         self._allowed = allowed
+        self._proxy = proxy
+        self._sound: dict[str, bool] = {}
 
     @classmethod
     def from_crawler(cls, crawler: Any) -> ScopeMiddleware:  # noqa: ANN401
@@ -56,9 +68,10 @@ class ScopeMiddleware:
             frozenset(settings.getlist("KIEMCHUNG_HOSTS")),
             settings.get("KIEMCHUNG_SAMPLE_PROXY") or "",
             tuple(settings.getlist("KIEMCHUNG_ALLOWED_ADDRESSES")),
+            settings.get("KIEMCHUNG_PROXY") or "",
         )
 
-    def process_request(self, request: Request) -> None:
+    async def process_request(self, request: Request) -> None:
         """Refuse what lies outside; a proxy set by anybody else is removed."""
         try:
             check_url(request.url, allowed=self._allowed)
@@ -68,8 +81,24 @@ class ScopeMiddleware:
         if host not in self._hosts:
             raise Refused("refused", "off_site")
         request.meta.pop("proxy", None)
-        if host.endswith(".example") and self._proxy:
+        if host.endswith(".example") and self._sample_proxy:
+            request.meta["proxy"] = self._sample_proxy
+        elif self._proxy:
+            # The proxy connects, so the name is looked up here first.
+            if not await self._is_sound(host):
+                raise Refused("refused", "unsafe_address")
             request.meta["proxy"] = self._proxy
+
+    async def _is_sound(self, host: str) -> bool:
+        """Return whether nothing private answers to ``host``; an unknown name is the proxy's."""
+        if host not in self._sound:
+            loop = asyncio.get_running_loop()
+            try:
+                found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            except OSError:
+                found = []
+            self._sound[host] = all(permitted(str(a[4][0]), self._allowed) for a in found)
+        return self._sound[host]
 
 
 class RobotsMiddleware:
@@ -91,7 +120,7 @@ class RobotsMiddleware:
 
     async def process_request(self, request: Request) -> None:
         """Hold the request until robots.txt of its host is known, and obey it."""
-        if request.meta.get("kiemchung_robots") is _TOKEN:
+        if request.meta.get("kiemchung_robots") is TOKEN:
             return
         split = urlsplit(request.url)
         origin = f"{split.scheme}://{split.netloc}"
@@ -111,7 +140,7 @@ class RobotsMiddleware:
 
     async def _fetch(self, origin: str) -> Protego | None:
         request = Request(
-            f"{origin}/robots.txt", meta={"kiemchung_robots": _TOKEN, "handle_httpstatus_all": True}
+            f"{origin}/robots.txt", meta={"kiemchung_robots": TOKEN, "handle_httpstatus_all": True}
         )
         try:
             response = await self._crawler.engine.download_async(request)
@@ -125,34 +154,90 @@ class RobotsMiddleware:
         return Protego.parse(body.decode("utf-8", "replace"))
 
 
-class HoldMiddleware:
-    """429 and 503 with Retry-After, in seconds or as a date: the whole host waits that long."""
+class PaceMiddleware:
+    """How fast a host is asked: Retry-After obeyed, slower after trouble, left alone after much.
 
-    def __init__(self, cap: float) -> None:
-        self._cap = cap
+    429 and 503 with Retry-After (seconds or a date) make the whole host wait. Every sign of trouble
+    (429, 5xx, a timeout, a broken connection) doubles the delay, every good answer takes a quarter
+    off what was added. After ``MAX_STRIKES`` in a row, or a Retry-After above the cap, the host is
+    left alone for the rest of this run: its addresses end as ``host_down`` or ``retry_after`` and
+    are taken up by the next run.
+    """
+
+    def __init__(self, crawler: Any) -> None:  # noqa: ANN401
+        self._crawler = crawler
+        self._cap = crawler.settings.getfloat("KIEMCHUNG_MAX_HOLD")
         self._until: dict[str, float] = {}
+        self._strikes: dict[str, int] = {}
+        self._base: dict[str, float] = {}
+        self._closed: dict[str, str] = {}
 
     @classmethod
-    def from_crawler(cls, crawler: Any) -> HoldMiddleware:  # noqa: ANN401
-        """Build from the crawler's settings."""
-        return cls(crawler.settings.getfloat("KIEMCHUNG_MAX_HOLD"))
+    def from_crawler(cls, crawler: Any) -> PaceMiddleware:  # noqa: ANN401
+        """Build from the crawler."""
+        return cls(crawler)
 
     async def process_request(self, request: Request) -> None:
-        """Wait while the host asked to be left alone."""
+        """Wait while the host asked to be left alone; then note that the address is in hand."""
         host = urlsplit(request.url).hostname or ""
         while (wait := self._until.get(host, 0.0) - time.monotonic()) > 0:
             await asyncio.sleep(min(wait, 5.0))
+        if host in self._closed:
+            raise Refused("failed", self._closed[host])
+        lease = getattr(self._crawler.spider, "lease", None)
+        if lease is not None and "visit" in request.meta:
+            lease(request.meta["visit"])
 
     async def process_response(self, request: Request, response: Response) -> Request | Response:
-        """Ask again after the hold, at most twice."""
+        """Slow down or speed up; ask again after a Retry-After, at most twice."""
+        host = urlsplit(request.url).hostname or ""
+        if response.status != 429 and response.status < 500:
+            self._relax(host)
+            return response
+        if request.meta.get("kiemchung_robots") is TOKEN:
+            return response
+        self._strike(host)
         if response.status not in (429, 503):
             return response
         seconds = retry_after((response.headers.get("Retry-After") or b"").decode("latin-1"))
-        waits = request.meta.get("kiemchung_waits", 0)
-        if seconds is None or seconds > self._cap or waits >= MAX_WAITS:
+        if seconds is None:
             return response
-        self._until[urlsplit(request.url).hostname or ""] = time.monotonic() + seconds
+        if seconds > self._cap:
+            self._closed[host] = "retry_after"
+            return response
+        waits = request.meta.get("kiemchung_waits", 0)
+        self._until[host] = time.monotonic() + seconds
+        if waits >= MAX_WAITS:
+            return response
         return request.replace(dont_filter=True, meta=request.meta | {"kiemchung_waits": waits + 1})
+
+    def process_exception(self, request: Request, exception: Exception) -> None:
+        """Slow down after trouble on the way."""
+        if not isinstance(exception, IgnoreRequest):
+            self._strike(urlsplit(request.url).hostname or "")
+
+    def _slot(self, host: str) -> Any:  # noqa: ANN401
+        return self._crawler.engine.downloader.slots.get(host)
+
+    def _strike(self, host: str) -> None:
+        strikes = self._strikes.get(host, 0) + 1
+        self._strikes[host] = strikes
+        slot = self._slot(host)
+        if slot is not None:
+            base = self._base.setdefault(host, slot.delay)
+            slot.delay = min(MAX_CRAWL_DELAY, max(base, SMALLEST_STEP) * 2.0**strikes)
+        if strikes >= MAX_STRIKES:
+            self._closed.setdefault(host, "host_down")
+
+    def _relax(self, host: str) -> None:
+        self._strikes.pop(host, None)
+        slot = self._slot(host)
+        if slot is not None and host in self._base:
+            base = self._base[host]
+            slot.delay = base + (slot.delay - base) * 0.75
+            if slot.delay - base < 0.05:
+                slot.delay = base
+                del self._base[host]
 
 
 def retry_after(value: str) -> float | None:
@@ -170,14 +255,17 @@ def retry_after(value: str) -> float | None:
 
 
 class RedirectMiddleware:
-    """Redirects one hop at a time: every hop is a request of its own that scope and robots see."""
+    """Redirects one hop at a time: every hop is a request of its own that scope and robots see.
+
+    A permanent redirect (301, 308) is left to the spider, which writes down that the address has
+    moved. A page that refreshes to another at once is a redirect too.
+    """
 
     def process_response(self, request: Request, response: Response) -> Request | Response:
         """Follow, or end in ``redirect_loop``."""
-        location = response.headers.get("Location")
-        if response.status not in (301, 302, 303, 307, 308) or location is None:
+        target = redirect_target(request, response)
+        if target is None or (permanent(response) and "visit" in request.meta):
             return response
-        target = urljoin(request.url, location.decode("utf-8", "replace"))
         seen = [*request.meta.get("kiemchung_hops", ()), request.url]
         if target in seen or len(seen) > MAX_HOPS:
             raise Refused("failed", "redirect_loop")
@@ -189,8 +277,34 @@ class RedirectMiddleware:
             raise Refused("failed", "bad_redirect") from error
 
 
+def permanent(response: Response) -> bool:
+    """Return whether the answer says that its address is another for good."""
+    return response.status in (301, 308)
+
+
+def redirect_target(request: Request, response: Response) -> str | None:
+    """Return where a response sends its reader, by Location or by an immediate meta refresh."""
+    location = response.headers.get("Location")
+    if response.status in (301, 302, 303, 307, 308) and location is not None:
+        try:
+            return urljoin(request.url, location.decode("utf-8", "replace"))
+        except ValueError as error:
+            raise Refused("failed", "bad_redirect") from error
+    if response.status != 200 or b"http-equiv" not in response.body[:4096].lower():
+        return None
+    # Not after <noscript>: a page asks there for JavaScript, which is no redirect.
+    head = response.body[:4096].decode("latin-1")
+    seconds, target = get_meta_refresh(head, request.url, ignore_tags=("noscript", "script"))
+    if seconds is None or target is None or seconds > MAX_REFRESH_SECONDS:
+        return None
+    return None if target == request.url else str(target)
+
+
 class BodyMiddleware:
-    """Header cap, and gzip decoded here: a cut stream and a bomb are recognised."""
+    """Header cap, and gzip decoded here: a cut stream and a bomb are recognised.
+
+    A body that is not whole keeps its bytes and gets the flag ``truncated``.
+    """
 
     def __init__(self, cap: int) -> None:
         self._cap = cap
@@ -209,35 +323,54 @@ class BodyMiddleware:
         size = sum(len(k) + sum(len(v) for v in vs) for k, vs in response.headers.items())
         if size > MAX_HEADER_BYTES:
             raise Refused("failed", "header_flood")
-        coding = (response.headers.get("Content-Encoding") or b"").decode("latin-1").strip().lower()
-        if coding in ("", "identity"):
-            return response
-        if coding not in ("gzip", "x-gzip", "deflate"):
-            raise Refused("failed", "unknown_coding")
+        flags = ["truncated" if f == "dataloss" else f for f in response.flags]
+        codings = codings_of(response)
+        if not codings:
+            return response.replace(flags=flags) if flags else response
+        if len(codings) > MAX_CODINGS:
+            raise Refused("failed", "decompression_bomb")
+        body = response.body
+        for coding in reversed(codings):
+            if coding not in ("gzip", "x-gzip", "deflate"):
+                raise Refused("failed", "unknown_coding")
+            body, whole = gunzip(body, self._cap)
+            if not whole and "truncated" not in flags:
+                flags.append("truncated")
         headers = response.headers.copy()
         headers.pop("Content-Encoding", None)
-        return response.replace(body=gunzip(response.body, self._cap), headers=headers)
+        return response.replace(body=body, headers=headers, flags=flags)
 
 
-def gunzip(data: bytes, cap: int) -> bytes:
-    """Return the decoded body of a gzip or zlib stream.
+MAX_CODINGS: Final = 2
+
+
+def codings_of(response: Response) -> list[str]:
+    """Return the codings of a body in the order in which they were applied."""
+    told = b",".join(response.headers.getlist("Content-Encoding")).decode("latin-1")
+    return [c for part in told.split(",") if (c := part.strip().lower()) not in ("", "identity")]
+
+
+def gunzip(data: bytes, cap: int) -> tuple[bytes, bool]:
+    """Return the decoded body of a gzip or zlib stream, and whether the stream was whole.
 
     Raises:
-        Refused: ``truncated`` when the stream ends early, ``decompression_bomb`` above ``cap``
-            bytes, ``bad_gzip`` when it is none.
+        Refused: ``decompression_bomb`` above ``cap`` bytes, ``bad_gzip`` when it is none.
     """
-    parts, total = [], 0
+    parts: list[bytes] = []
+    total = 0
     while data:
         decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
         try:
             part = decoder.decompress(data, cap - total + 1)
         except zlib.error as error:
+            if parts:  # rubbish behind a whole stream
+                return b"".join(parts), False
             raise Refused("failed", "bad_gzip") from error
         total += len(part)
         if total > cap:
             raise Refused("failed", "decompression_bomb")
         parts.append(part)
         if not decoder.eof:
-            raise Refused("failed", "truncated")
+            return b"".join(parts), False
         data = decoder.unused_data
-    return b"".join(parts)
+    return b"".join(parts), True

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field, fields
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 from zoneinfo import ZoneInfo
 
 from kiemchung.errors import OutletFileError
@@ -88,9 +88,11 @@ class Outlet:
     feeds: tuple[str, ...] = ()
     sitemaps: tuple[str, ...] = ()  # may hold {year}, {month} and {month:02}: sitemaps_of()
     listings: tuple[str, ...] = ()
-    search: str = ""
+    search: str = ""  # the outlet's own search, with {query}: searches()
+    search_words: tuple[str, ...] = ("hợp tác xã",)
     listing_next: tuple[str, ...] = ()  # CSS: the link to the next page of a listing
     max_listing_pages: int = 10
+    max_pages: int | None = None  # asked for in one run; None: the operator's setting
     article_pattern: str = ""
     id_pattern: str = ""  # its first group is the outlet's own article number
     delay: float | None = None  # seconds between two requests; None: the operator's setting
@@ -140,6 +142,12 @@ class Outlet:
     def sitemaps_of(self, day: date) -> tuple[str, ...]:
         """Return the sitemaps of the month of ``day``."""
         return tuple(s.format(year=day.year, month=day.month) for s in self.sitemaps)
+
+    def searches(self) -> tuple[str, ...]:
+        """Return the address of the outlet's search for each of its search words."""
+        if not self.search:
+            return ()
+        return tuple(self.search.format(query=quote_plus(word)) for word in self.search_words)
 
 
 def load_outlets(folder: Path | None = None) -> dict[str, Outlet]:
@@ -263,8 +271,8 @@ def _inherit(
 
 
 _TEXT_LISTS: Final = frozenset({"hosts", "feeds", "sitemaps", "listings"})
-_TEXT_OR_LISTS: Final = frozenset({"date_formats", "lead_prefix", "listing_next"})
-_WHOLE: Final = frozenset({"max_listing_pages"})
+_TEXT_OR_LISTS: Final = frozenset({"date_formats", "lead_prefix", "listing_next", "search_words"})
+_WHOLE: Final = frozenset({"max_listing_pages", "max_pages"})
 _KEYS: Final = tuple(f.name for f in fields(Outlet))
 
 
@@ -303,6 +311,7 @@ def _outlet(table: dict[str, Any], path: Path) -> Outlet:
             values[key] = _addresses(key, values, path)
     _check_patterns(values, path)
     _check_sitemaps(values.get("sitemaps", ()), path)
+    _check_search(values.get("search", ""), path)
     _check_zone(values.get("timezone", DEFAULT_ZONE), path)
     if bool(values.get("verified_on")) is not bool(values.get("verified_by")):
         raise _wrong(path, "verified_on", "goes with verified_by", remedy="give both or neither")
@@ -453,6 +462,17 @@ def _check_sitemaps(sitemaps: tuple[str, ...], path: Path) -> None:
                 f"{template!r}: {error!r}",
                 remedy="{year}, {month} and {month:02} are filled in, nothing else",
             ) from error
+
+
+def _check_search(template: str, path: Path) -> None:
+    try:
+        filled = template.format(query="a")
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        raise _wrong(
+            path, "search", f"{template!r}: {error!r}", remedy="{query} is filled in, nothing else"
+        ) from error
+    if template and filled == template:
+        raise _wrong(path, "search", "has no place for the word", remedy='such as "/tim?q={query}"')
 
 
 def _check_zone(name: str, path: Path) -> None:

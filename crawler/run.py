@@ -9,21 +9,22 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from crawler import archive
+from crawler.isolate import outlet_from_json
 from crawler.ledger import Kind, Ledger, State, Visit
-from crawler.outlets import Expectation, Outlet, Selectors
+from crawler.outlets import Outlet
 from kiemchung import __version__
 from kiemchung.config import Settings
-from kiemchung.domain import sha256_hex
 from kiemchung.errors import ConfigError, KiemchungError, PageError
 from kiemchung.shards import write_bytes_atomically
 
@@ -42,11 +43,21 @@ class FeedHealth:
     reason: str
     items: int
     newest: str
+    dated: int = 0
+    old: int = 0
+    fresh: int = 0
+    fingerprint: str = ""
+    final_url: str = ""
+    flags: tuple[str, ...] = ()  # gap: nothing of the visit before was left in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrawlSummary:
-    """Where the article pages of a run ended, and how its lists did."""
+    """Where the article pages of a run ended, and how its lists did.
+
+    A page that moved counts once, under its new address; one that is gone counts as failed with
+    its status (``http_404``, ``http_410``).
+    """
 
     discovered: int
     fetched: int
@@ -54,6 +65,7 @@ class CrawlSummary:
     refused: dict[str, int]
     failed: dict[str, int]
     pending: int
+    moved: int
     feeds: tuple[FeedHealth, ...]
     alarms: tuple[str, ...]
 
@@ -71,9 +83,11 @@ class FetchedPage:
     fetched_at: datetime
     raw_sha256: str
     flags: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
 
 
-def _ledger_path(data_dir: Path) -> Path:
+def ledger_path(data_dir: Path) -> Path:
+    """Return where the ledger of a data folder lies."""
     return data_dir / "ledger.sqlite"
 
 
@@ -85,8 +99,12 @@ def crawl(
     settings: Settings,
     sample_proxy: str | None = None,
     allowed_addresses: Sequence[str] = (),
+    max_pages: int | None = None,
 ) -> CrawlSummary:
     """Fetch everything that is due in ``run_id`` and return where it ended.
+
+    At most ``max_pages`` pages of an outlet are asked for (the outlet file's own figure, else the
+    settings', where it is None); the rest ends as ``refused: page_budget`` and is taken up later.
 
     The run id begins with its ISO week, which says which month's sitemaps are due.
     ``allowed_addresses`` lets tests reach their own loopback servers; no setting can set it.
@@ -112,12 +130,18 @@ def crawl(
         "delay": settings.delay_seconds,
         "timeout": settings.timeout_seconds,
         "max_body": settings.max_body_bytes,
+        "max_pages": max_pages or settings.max_pages,
+        "max_age_days": settings.max_age_days,
+        "outbound_proxy": settings.proxy,
         "agent": (
             f"kiemchung/{__version__} (+{settings.project_url}; {settings.contact or 'sample'})"
         ),
         "proxy": sample_proxy or "",
         "allowed": [*allowed_addresses, *(["127.0.0.1"] if sample_proxy else [])],
     }
+    if max_pages is not None:
+        # So few are wanted that an outlet file's own figure does not count.
+        job["outlets"] = [asdict(replace(o, max_pages=None)) for o in outlets]
     write_bytes_atomically(folder / _JOB, json.dumps(job, ensure_ascii=False).encode("utf-8"))
     root = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -144,25 +168,34 @@ def _alarms(feeds: Sequence[FeedHealth], pages: Sequence[Visit]) -> list[str]:
     alarms = []
     for feed in feeds:
         where = f"{feed.outlet} {feed.url}"
-        if feed.state == State.FAILED:
+        if feed.state in (State.FAILED, State.GONE):
             alarms.append(f"dead {feed.kind}: {where} ({feed.reason})")
-        elif feed.state == State.REFUSED:
+        elif feed.state == State.REFUSED and feed.reason != "list_limit":
             alarms.append(f"refused {feed.kind}: {where} ({feed.reason})")
         elif feed.state == State.FETCHED and feed.items == 0:
             alarms.append(f"empty {feed.kind}: {where}")
+        if "gap" in feed.flags:
+            alarms.append(
+                f"missed items: {where} has nothing left of the visit before; crawl it more often"
+            )
     unreachable = Counter(p.outlet for p in pages if p.reason == "robots_unreachable")
     alarms += [f"robots unreachable: {name} ({n} pages)" for name, n in sorted(unreachable.items())]
+    over = Counter(p.outlet for p in pages if p.reason == "page_budget")
+    alarms += [
+        f"page budget used up: {name} ({n} pages left for the next run)"
+        for name, n in sorted(over.items())
+    ]
     return alarms
 
 
 def summary(data_dir: Path, run_id: str) -> CrawlSummary:
     """Return where the article pages of a run stand now."""
-    ledger = Ledger(_ledger_path(data_dir))
+    ledger = Ledger(ledger_path(data_dir))
     try:
         visits = ledger.visits(run_id)
     finally:
         ledger.close()
-    pages = [v for v in visits if v.kind is Kind.PAGE]
+    pages = [v for v in visits if v.kind is Kind.PAGE and v.state is not State.MOVED]
     lists = tuple(
         FeedHealth(
             outlet=v.outlet,
@@ -172,18 +205,26 @@ def summary(data_dir: Path, run_id: str) -> CrawlSummary:
             reason=v.reason,
             items=v.items,
             newest=v.newest,
+            dated=v.dated,
+            old=v.old,
+            fresh=v.fresh,
+            fingerprint=v.fingerprint,
+            final_url=v.final_url,
+            flags=tuple(f for f in v.flags.split(",") if f),
         )
         for v in visits
         if v.kind is not Kind.PAGE
     )
     states = Counter(p.state for p in pages)
+    failed = [p for p in pages if p.state in (State.FAILED, State.GONE)]
     return CrawlSummary(
         discovered=len(pages),
         fetched=states[State.FETCHED],
         unchanged=states[State.UNCHANGED],
         refused=dict(sorted(Counter(p.reason for p in pages if p.state is State.REFUSED).items())),
-        failed=dict(sorted(Counter(p.reason for p in pages if p.state is State.FAILED).items())),
-        pending=states[State.PENDING],
+        failed=dict(sorted(Counter(p.reason for p in failed).items())),
+        pending=states[State.DISCOVERED] + states[State.LEASED],
+        moved=sum(v.kind is Kind.PAGE and v.state is State.MOVED for v in visits),
         feeds=lists,
         alarms=tuple(_alarms(lists, pages)),
     )
@@ -194,7 +235,7 @@ def fetched_pages(data_dir: Path, run_id: str) -> Iterator[FetchedPage]:
 
     A record that is damaged comes with an empty body and the flag ``archive_damaged``.
     """
-    ledger = Ledger(_ledger_path(data_dir))
+    ledger = Ledger(ledger_path(data_dir))
     try:
         visits = ledger.visits(run_id)
     finally:
@@ -204,20 +245,22 @@ def fetched_pages(data_dir: Path, run_id: str) -> Iterator[FetchedPage]:
             continue
         flags = tuple(f for f in visit.flags.split(",") if f)
         try:
-            body = archive.read(
+            stored = archive.read(
                 data_dir / "archive", visit.warc, visit.warc_offset, visit.raw_sha256
             )
         except PageError as error:
-            body, flags = b"", (*flags, error.reason)
+            stored = archive.Stored(body=b"", headers=())
+            flags = (*flags, error.reason)
         yield FetchedPage(
             url=visit.url,
             final_url=visit.final_url,
             outlet=visit.outlet,
             status=visit.status,
             content_type=visit.content_type,
-            body=body,
+            body=stored.body,
+            headers=stored.headers,
             fetched_at=datetime.fromisoformat(visit.fetched_at).astimezone(UTC),
-            raw_sha256=visit.raw_sha256 or sha256_hex(body),
+            raw_sha256=visit.raw_sha256,
             flags=flags,
         )
 
@@ -240,7 +283,7 @@ def scrapy_settings(job: dict[str, Any], outlets: Sequence[Outlet]) -> dict[str,
     middlewares = "crawler.middlewares"
     return {
         "USER_AGENT": job["agent"],
-        "CONCURRENT_REQUESTS": 32,
+        "CONCURRENT_REQUESTS": 8 + 4 * len(outlets),  # no slow host may hold up the others
         "CONCURRENT_REQUESTS_PER_DOMAIN": 1,
         "DOWNLOAD_DELAY": default,
         "DOWNLOAD_SLOTS": slots,
@@ -248,8 +291,15 @@ def scrapy_settings(job: dict[str, Any], outlets: Sequence[Outlet]) -> dict[str,
         "DOWNLOAD_MAXSIZE": job["max_body"],
         "DOWNLOAD_WARNSIZE": 0,
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
-        "DOWNLOAD_FAIL_ON_DATALOSS": True,
-        "DOWNLOAD_HANDLERS": {"file": None, "ftp": None, "s3": None, "data": None},
+        "DOWNLOAD_FAIL_ON_DATALOSS": False,  # kept with a flag, tried again, then quarantined
+        "DOWNLOAD_HANDLERS": {
+            "file": None,
+            "ftp": None,
+            "s3": None,
+            "data": None,
+            "http": "crawler.guard.GuardedHandler",
+            "https": "crawler.guard.GuardedHandler",
+        },
         "TWISTED_DNS_RESOLVER": "crawler.guard.GuardedResolver",
         "DNSCACHE_ENABLED": True,
         "TELNETCONSOLE_ENABLED": False,
@@ -260,7 +310,7 @@ def scrapy_settings(job: dict[str, Any], outlets: Sequence[Outlet]) -> dict[str,
         "RETRY_ENABLED": False,
         "COMPRESSION_ENABLED": False,
         "ROBOTSTXT_OBEY": False,  # ours below: the built-in one lets concurrent requests through
-        "HTTPPROXY_ENABLED": True,
+        "HTTPPROXY_ENABLED": False,  # the environment does not decide; the settings name a proxy
         "REFERER_ENABLED": False,
         "LOG_LEVEL": "WARNING",
         "DEFAULT_REQUEST_HEADERS": {
@@ -270,22 +320,16 @@ def scrapy_settings(job: dict[str, Any], outlets: Sequence[Outlet]) -> dict[str,
         "DOWNLOADER_MIDDLEWARES": {
             f"{middlewares}.ScopeMiddleware": 50,
             f"{middlewares}.RobotsMiddleware": 100,
-            f"{middlewares}.HoldMiddleware": 150,
+            f"{middlewares}.PaceMiddleware": 150,
             f"{middlewares}.RedirectMiddleware": 560,
             f"{middlewares}.BodyMiddleware": 590,
         },
         "KIEMCHUNG_HOSTS": [h for o in outlets for h in o.hosts],
         "KIEMCHUNG_SAMPLE_PROXY": job["proxy"],
         "KIEMCHUNG_ALLOWED_ADDRESSES": job["allowed"],
+        "KIEMCHUNG_PROXY": job.get("outbound_proxy", ""),
         "KIEMCHUNG_MAX_HOLD": MAX_HOLD,
     }
-
-
-def _outlet(values: dict[str, Any]) -> Outlet:
-    selectors = {k: tuple(v) for k, v in values.pop("selectors").items()}
-    expect = Expectation(**values.pop("expect"))
-    plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return Outlet(**plain, selectors=Selectors(**selectors), expect=expect)
 
 
 def day_of_run(run_id: str) -> date:
@@ -303,9 +347,9 @@ def main(job_file: Path) -> int:
     from crawler.spider import OutletSpider
 
     job = json.loads(job_file.read_text(encoding="utf-8"))
-    outlets = {o.name: o for o in (_outlet(values) for values in job["outlets"])}
+    outlets = {o.name: o for o in map(outlet_from_json, job["outlets"])}
     data_dir = Path(job["data_dir"])
-    ledger = Ledger(_ledger_path(data_dir))
+    ledger = Ledger(ledger_path(data_dir))
     store = archive.Archive(data_dir / "archive", job["run_id"])
     process = AsyncCrawlerProcess(scrapy_settings(job, list(outlets.values())))
     crawler = process.create_crawler(OutletSpider)
@@ -316,10 +360,18 @@ def main(job_file: Path) -> int:
         archive=store,
         run_id=job["run_id"],
         day=day_of_run(job["run_id"]),
+        max_pages=job["max_pages"],
+        max_age_days=job["max_age_days"],
     )
     process.start()
     store.close()
     ledger.close()
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    facts = {
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 3),
+        "peak_bytes": used.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+    }
+    write_bytes_atomically(job_file.with_name("crawl-usage.json"), json.dumps(facts).encode())
     errors = crawler.stats.get_value("log_count/ERROR", 0) if crawler.stats else 0
     return 1 if errors else 0
 

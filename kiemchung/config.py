@@ -33,6 +33,10 @@ class Settings(BaseSettings):
     delay_seconds: float = Field(default=2.0, ge=0.0, le=120.0)
     timeout_seconds: float = Field(default=30.0, gt=0.0, le=120.0)
     max_body_bytes: int = Field(default=10_000_000, ge=10_000)
+    max_pages: int = Field(default=2_000, ge=1, le=1_000_000)  # of an outlet in one run
+    max_age_days: int = Field(default=60, ge=1)  # older entries of a sitemap are not fetched
+    keep_pages_days: int = Field(default=0, ge=0)  # fetched pages are removed after; 0: never
+    proxy: str = Field(default="", pattern=r"^(https?://[^\s/@]+/?)?$")  # for all outlets
     flag_threshold: float | None = Field(default=None, ge=0.5, le=1.0)  # None: the model's own
     encoder: str = "vinai/phobert-base"
     host: str = "127.0.0.1"
@@ -53,7 +57,9 @@ class Settings(BaseSettings):
 
     def sha256(self) -> str:
         """Return the hash of what can change a result; folders and ports cannot."""
-        kept = self.model_dump(mode="json", exclude={"data_dir", "host", "port"})
+        kept = self.model_dump(
+            mode="json", exclude={"data_dir", "host", "port", "keep_pages_days", "proxy"}
+        )
         lines = "\n".join(f"{key}={kept[key]!r}" for key in sorted(kept))
         return hashlib.sha256(lines.encode("utf-8")).hexdigest()
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import sqlite3
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +14,6 @@ from hypothesis import strategies as st
 
 from crawler.feeds import parse_listing, parse_xml, strict_date
 from crawler.guard import check_url, literal_address
-from crawler.ledger import Kind, Ledger, State, Visit
 from crawler.middlewares import Refused, gunzip, retry_after
 from crawler.outlets import Outlet
 from kiemchung.errors import PageError, UnsafeAddressError
@@ -165,11 +162,11 @@ def test_a_listing_gives_articles_of_its_own_site_and_the_next_page() -> None:
 @given(st.binary(max_size=3000), st.integers(0, 60))
 def test_gzip_is_read_whole_or_refused(data: bytes, cut: int) -> None:
     packed = gzip.compress(data)
-    assert gunzip(packed, 10_000) == data
+    assert gunzip(packed, 10_000) == (data, True)
     if 0 < cut < len(packed):
-        with pytest.raises(Refused) as caught:
-            gunzip(packed[:-cut], 10_000)
-        assert caught.value.reason in ("truncated", "bad_gzip")
+        part, whole = gunzip(packed[:-cut], 10_000)
+        assert not whole
+        assert data.startswith(part)
 
 
 def test_a_bomb_is_stopped_at_the_cap() -> None:
@@ -183,52 +180,3 @@ def test_retry_after_is_read_in_both_forms() -> None:
     assert retry_after("Wed, 01 Jan 2020 00:00:00 GMT") == 0
     for none in ("", "soon", "-5", "1e9", "99999999"):
         assert retry_after(none) is None
-
-
-def visit(n: int, **given: object) -> Visit:
-    base = Visit(
-        key=f"http://a.example/{n}", url=f"http://a.example/{n}", outlet="a", kind=Kind.PAGE
-    )
-    return replace(base, **given)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "ledger.sqlite")
-
-
-def test_an_address_is_added_once_and_ends_once(ledger: Ledger) -> None:
-    assert ledger.add("r", [visit(1), visit(2), visit(1)]) == [visit(1), visit(2)]
-    assert ledger.add("r", [visit(2)]) == []
-    ledger.finish("r", visit(1, state=State.FAILED, reason="http_404"))
-    ledger.finish("r", visit(1, state=State.REFUSED, reason="robots"))
-    first, second = ledger.visits("r")
-    assert (first.state, first.reason) == (State.FAILED, "http_404")
-    assert ledger.pending("r") == [second]
-    ledger.close()
-
-
-def test_a_list_and_its_children_are_written_together(ledger: Ledger) -> None:
-    feed = visit(0, kind=Kind.FEED)
-    ledger.add("r", [feed])
-    with pytest.raises(sqlite3.IntegrityError):  # a failure without a reason cannot be written
-        ledger.finish("r", replace(feed, state=State.FAILED), children=[visit(1)])
-    assert ledger.visits("r") == [feed]
-    done = replace(feed, state=State.FETCHED, items=1)
-    assert ledger.finish("r", done, children=[visit(1)]) == [visit(1)]
-    assert [v.state for v in ledger.visits("r")] == [State.FETCHED, State.PENDING]
-    ledger.close()
-
-
-def test_a_fetched_page_needs_its_place_in_the_archive(ledger: Ledger) -> None:
-    ledger.add("r", [visit(1)])
-    with pytest.raises(sqlite3.IntegrityError):
-        ledger.finish("r", visit(1, state=State.FETCHED))
-    ledger.finish(
-        "r", visit(1, state=State.FETCHED, warc="x", warc_offset=0, raw_sha256="h"), etag="e"
-    )
-    known = ledger.known("http://a.example/1")
-    assert known is not None
-    assert (known.etag, known.content_sha256) == ("e", "h")
-    assert ledger.visits("another run") == []
-    ledger.close()

@@ -107,7 +107,7 @@ def test_every_fault_ends_in_its_named_state(tmp_path: Path) -> None:
     assert found == {
         "rss": "fetched",
         "a1": "fetched",
-        "a2": "failed:http_410",
+        "a2": "gone:http_410",
         "a3": "failed:http_500",
         "a4": "failed:timeout",
         "a5": "failed:redirect_loop",
@@ -116,8 +116,8 @@ def test_every_fault_ends_in_its_named_state(tmp_path: Path) -> None:
         "a8": "refused:unsafe_address",
         "a9": "refused:off_site",
         "a10": "failed:decompression_bomb",
-        "a11": "failed:truncated",
-        "a12": "failed:truncated",
+        "a11": "fetched",
+        "a12": "fetched",
         "a13": "failed:too_large",
         "a14": found["a14"],
         "a15": "refused:http_403",
@@ -130,10 +130,12 @@ def test_every_fault_ends_in_its_named_state(tmp_path: Path) -> None:
     assert "other" not in found
     assert result.discovered == 19
     assert result.pending == 0
-    assert result.fetched == 2
-    assert sum(result.refused.values()) + sum(result.failed.values()) == 17
+    assert result.fetched == 4
+    assert sum(result.refused.values()) + sum(result.failed.values()) == 15
     pages = {p.url.rsplit("/", 1)[-1]: p for p in fetched_pages(tmp_path, RUN)}
     assert pages["a1"].body == PAGE.encode()
+    assert pages["a11"].flags == pages["a12"].flags == ("truncated",)
+    assert pages["a12"].body == b"<html>half"  # what came is kept
     assert pages["a16"].final_url.endswith("/a16b")
 
 
@@ -314,7 +316,8 @@ def test_the_defaults_that_are_holes_are_closed() -> None:
     closed = scrapy_settings(job, list(load_outlets().values()))
     assert closed["TELNETCONSOLE_ENABLED"] is closed["REMOTE_CONTROL_ENABLED"] is False
     assert closed["DOWNLOAD_VERIFY_CERTIFICATES"] is True
-    assert set(closed["DOWNLOAD_HANDLERS"].values()) == {None}
+    handlers = closed["DOWNLOAD_HANDLERS"]
+    assert {s for s, h in handlers.items() if h is None} == {"file", "ftp", "s3", "data"}
     assert all(slot["concurrency"] == 1 for slot in closed["DOWNLOAD_SLOTS"].values())
 
 
@@ -332,13 +335,16 @@ def test_a_flipped_byte_in_the_archive_is_found(tmp_path: Path) -> None:
     store = archive.Archive(tmp_path, "2026-W40-x")
     offsets = [
         store.write(f"http://x.example/{n}", 200, [("Content-Type", "text/html")],
-                    f"{PAGE}{n}".encode(), datetime(2026, 10, 1, tzinfo=UTC))
+                    f"{PAGE}{n}".encode(), datetime(2026, 10, 1, tzinfo=UTC),
+                    sha256_hex(f"{PAGE}{n}".encode()))[1]
         for n in range(3)
     ]  # fmt: skip
     store.close()
     hashes = [sha256_hex(f"{PAGE}{n}".encode()) for n in range(3)]
     for n in (2, 0, 1):
-        assert archive.read(tmp_path, store.name, offsets[n], hashes[n]) == f"{PAGE}{n}".encode()
+        assert (
+            archive.read(tmp_path, store.name, offsets[n], hashes[n]).body == f"{PAGE}{n}".encode()
+        )
     data = bytearray((tmp_path / store.name).read_bytes())
     data[offsets[1] + (offsets[2] - offsets[1]) // 2] ^= 1
     (tmp_path / store.name).write_bytes(bytes(data))
@@ -354,4 +360,4 @@ def test_the_job_file_holds_no_more_than_the_crawl_needs(tmp_path: Path) -> None
         go(server, tmp_path)
     job = json.loads((tmp_path / "runs" / RUN / "crawl-job.json").read_text(encoding="utf-8"))
     assert set(job) == {"outlets", "data_dir", "run_id", "delay", "timeout", "max_body", "agent",
-                        "proxy", "allowed"}  # fmt: skip
+                        "proxy", "allowed", "max_pages", "max_age_days", "outbound_proxy"}  # fmt: skip
