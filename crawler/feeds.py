@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -26,6 +26,8 @@ from kiemchung.errors import PageError
 
 MAX_ENTRIES: Final = 50_000
 MAX_XML_BYTES: Final = 52_428_800  # decoded; the limit of the sitemap protocol
+MAX_ITEM_ELEMENTS: Final = 5_000
+_STRAY: Final = re.compile(rb"<(?![A-Za-z/!?_:])")
 _PIECE: Final = 64 * 1024
 _ITEMS: Final = frozenset({"item", "entry", "url", "sitemap"})
 _ROOTS: Final = {"rss", "feed", "rdf", "urlset", "sitemapindex"}
@@ -147,14 +149,28 @@ def _chunks(body: bytes, *, cap: int = MAX_XML_BYTES) -> Iterator[bytes]:
         data = decoder.unused_data.lstrip(b"\x00")
 
 
-def _first(piece: bytes) -> bytes:
-    """Return the beginning of a document without an encoding that its bytes contradict."""
-    piece = piece.lstrip(b" \t\r\n")
-    declaration = _DECLARATION.match(piece)
-    wide = piece[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in piece[:200]
-    if declaration and not wide and re.search(rb"encoding=.utf-?16", declaration[0], re.I):
-        return piece[declaration.end() :]  # says utf-16, is not
-    return piece
+def _sound(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the document without what would stop a parser: a wrong encoding, a stray ``<``."""
+    wide: bool | None = None
+    held = b""
+    for piece in pieces:
+        if wide is None:
+            piece = piece.lstrip(b" \t\r\n")
+            if not piece:
+                continue
+            wide = piece[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in piece[:200]
+            declaration = _DECLARATION.match(piece)
+            if declaration and not wide and re.search(rb"encoding=.utf-?16", declaration[0], re.I):
+                piece = piece[declaration.end() :]  # says utf-16, is not
+        if wide:
+            yield piece
+            continue
+        held += piece
+        whole, held = (held[:-1], b"<") if held.endswith(b"<") else (held, b"")
+        if whole:
+            yield _STRAY.sub(b"&lt;", whole)
+    if held:
+        yield b"&lt;"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,26 +205,32 @@ def read_xml(
     root: etree._Element | None = None
     fed = False
     count = 0
+    within = 0  # elements of the item that is being read
     try:
-        for piece in itertools.chain(_chunks(body), [b""]):
-            if not fed:
-                piece = _first(piece)
-                if not piece:
-                    continue
-                fed = True
+        for piece in itertools.chain(_sound(_chunks(body)), [b""]):
             if piece:
+                fed = True
                 parser.feed(piece)
-            else:
+            elif fed:
                 _close(parser)
             for event, element in parser.read_events():
                 if root is None:
                     root = element
                     if _local(root) not in _ROOTS:
                         raise PageError("not_a_feed", f"root element {_local(root)}")
-                if event == "start" or _local(element) not in _ITEMS:
+                item = _local(element) in _ITEMS
+                if event == "start":
+                    within += item or within > 0
+                    if within > MAX_ITEM_ELEMENTS:
+                        raise PageError("too_complex", "an entry of too many elements")
+                    continue
+                if not item:
+                    if not within and element is not root:
+                        _forget(element)
                     continue
                 found = _item(element, base, fetched, zone, formats)
                 _forget(element)
+                within = 0
                 if found is None:
                     continue
                 count += 1
