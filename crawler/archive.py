@@ -9,13 +9,13 @@ from __future__ import annotations
 import io
 import os
 import re
-import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
+from isal import igzip
 from warcio.archiveiterator import ArchiveIterator
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
@@ -26,7 +26,7 @@ from kiemchung.errors import PageError
 
 MAX_FILE_BYTES: Final = 1_000_000_000
 """A file is closed above this size and the next one begun; the WARC guidelines' own figure."""
-_LEVEL: Final = 1  # of gzip: a third of the time of level 9 for a quarter more bytes
+_LEVEL: Final = 2  # of isal: a seventh of the time of zlib's level 6 for 4 % more bytes
 _OF_THE_WIRE: Final = {"content-encoding", "transfer-encoding", "content-length", "set-cookie"}
 _NAME: Final = re.compile(r"(?P<run>.+)-(?P<number>\d{5})\.warc\.gz")
 
@@ -120,8 +120,7 @@ def _writer() -> tuple[WARCWriter, io.BytesIO]:
 
 
 def _member(data: bytes) -> bytes:
-    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS | 16)
-    return packer.compress(data) + packer.flush()
+    return igzip.compress(data, compresslevel=_LEVEL, mtime=0)
 
 
 def _files(folder: Path) -> list[re.Match[str]]:

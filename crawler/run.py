@@ -285,6 +285,7 @@ def scrapy_settings(job: dict[str, Any], outlets: Sequence[Outlet]) -> dict[str,
         "USER_AGENT": job["agent"],
         "CONCURRENT_REQUESTS": 8 + 4 * len(outlets),  # no slow host may hold up the others
         "CONCURRENT_REQUESTS_PER_DOMAIN": 1,
+        "CONCURRENT_ITEMS": 1,  # a callback yields requests only; 100 tasks a page cost 2 ms
         "DOWNLOAD_DELAY": default,
         "DOWNLOAD_SLOTS": slots,
         "DOWNLOAD_TIMEOUT": job["timeout"],
