@@ -29,7 +29,7 @@ MAX_ROBOTS_BYTES: Final = 500 * 1024  # RFC 9309, 2.5
 MAX_HOPS: Final = 5
 MAX_WAITS: Final = 2
 MAX_STRIKES: Final = 5
-SMALLEST_STEP: Final = 0.25  # seconds: where the delay is zero, doubling would not slow anything
+SMALLEST_STEP: Final = 0.1  # seconds: where the delay is zero, doubling would not slow anything
 MAX_REFRESH_SECONDS: Final = 5.0  # a page that says so long is meant to be read
 TOKEN: Final = object()
 """Marks our own robots requests; a meta key of a page cannot be this object."""

@@ -31,7 +31,7 @@ from kiemchung.errors import PageError, UnsafeAddressError
 MAX_DEPTH: Final = 4  # index of a sitemap index; a listing's own pages count apart
 MAX_LISTS: Final = 200  # sitemaps and listing pages of one outlet in one run
 MAX_ATTEMPTS: Final = 2
-QUEUE: Final = 4  # requests of one outlet in Scrapy's hands; the rest waits in the ledger
+QUEUE: Final = 2  # requests of one outlet in Scrapy's hands; the rest waits in the ledger
 PIECE: Final = 500  # entries between two breaths of the event loop
 _AGAIN: Final = TRANSIENT - {"host_down", "retry_after", "robots_unreachable", "page_budget"}
 _CHALLENGE: Final = re.compile(

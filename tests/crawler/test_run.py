@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,9 +18,10 @@ from typing import Any
 import pytest
 
 from crawler import archive
-from crawler.ledger import Ledger
+from crawler.ledger import Kind, Ledger, Visit
 from crawler.outlets import Outlet, load_outlets
 from crawler.run import CrawlSummary, crawl, day_of_run, fetched_pages, scrapy_settings, summary
+from crawler.spider import QUEUE
 from kiemchung.config import load_settings
 from kiemchung.errors import ConfigError, KiemchungError, PageError
 
@@ -222,33 +225,183 @@ def test_the_same_run_again_fetches_nothing_and_the_next_asks_conditionally(tmp_
 
 
 @pytest.mark.slow
-def test_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+def test_thirty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    dice = random.Random(3)
     with Hostile() as server:
-        paths = [f"/a{n}" for n in range(40)]
-        server.answers |= {
-            "/rss": rss(*[server.url(p) for p in paths]),
-            "/robots.txt": text("", 404),
-        }
+        paths = [f"/a{n}" for n in range(200)]
+        server.answers |= {"/rss": rss(*[server.url(p) for p in paths])}
         server.answers |= {p: text(PAGE + p) for p in paths}
         go_once = (
             "import sys; from pathlib import Path; from crawler.outlets import Outlet;"
             "from crawler.run import crawl; from kiemchung.config import load_settings;"
             "d = Path(sys.argv[1]); crawl([Outlet(name='bad', display='B', hosts=('127.0.0.1',),"
-            "feeds=(sys.argv[2],), article_pattern=r'/a\\d', delay=0.03)], data_dir=d,"
+            "feeds=(sys.argv[2],), article_pattern=r'/a\\d', delay=0.02)], data_dir=d,"
             f"run_id='{RUN}', settings=load_settings(data_dir=d), allowed_addresses=['127.0.0.1'])"
         )
         command = [sys.executable, "-c", go_once, str(tmp_path), server.url("/rss")]
         environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
-        for wait in (1.2, 1.6, 2.0, 2.4):
-            child = subprocess.Popen(command, env=environment, start_new_session=True)
-            time.sleep(wait)
+        for _ in range(30):
+            child = subprocess.Popen(
+                command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL
+            )
+            time.sleep(dice.uniform(0.5, 1.3))
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
         subprocess.run(command, env=environment, check=True)
+        assert max(server.hits[p] for p in paths) <= 1 + 30
     result = summary(tmp_path, RUN)
-    assert (result.discovered, result.fetched, result.pending) == (40, 40, 0)
+    assert (result.discovered, result.fetched, result.pending) == (200, 200, 0)
     bodies = [p.body for p in fetched_pages(tmp_path, RUN)]
     assert sorted(bodies) == sorted((PAGE + p).encode() for p in paths)
+
+
+def states(folder: Path, run: str = RUN) -> dict[str, Visit]:
+    ledger = Ledger(folder / "ledger.sqlite")
+    try:
+        return {v.url.split("/", 3)[-1]: v for v in ledger.visits(run)}
+    finally:
+        ledger.close()
+
+
+@pytest.mark.slow
+def test_a_page_that_moved_is_fetched_under_its_new_address_once(tmp_path: Path) -> None:
+    with Hostile() as server:
+        server.answers |= {
+            "/rss": rss(server.url("/a1"), server.url("/a2"), server.url("/a3")),
+            "/a1": redirect("/a3", 301), "/a2": redirect("/a3", 308), "/a3": text(PAGE),
+            "/old": redirect("/new", 301), "/new": rss(server.url("/a4")), "/a4": text(PAGE + "4"),
+        }  # fmt: skip
+        result = go(server, tmp_path, feeds=(server.url("/rss"), server.url("/old")))
+        assert server.hits["/a3"] == 1
+    found = ends(tmp_path)
+    assert found["a1"] == "moved:http_301"
+    assert found["a2"] == "moved:http_308"
+    assert found["old"] == "moved:http_301"
+    assert found["new"] == found["a3"] == found["a4"] == "fetched"
+    assert (result.discovered, result.fetched, result.moved) == (2, 2, 2)
+    assert result.alarms == ()
+
+
+@pytest.mark.slow
+def test_trouble_that_passes_is_tried_again_at_once_and_in_the_next_run(tmp_path: Path) -> None:
+    with Hostile() as server:
+        asked: list[str] = []
+
+        def once_bad(handler: Any) -> None:
+            asked.append("x")
+            (hostile.cut_gzip if len(asked) == 1 else text(PAGE))(handler)
+
+        server.answers |= {
+            "/rss": rss(server.url("/a1"), server.url("/a2")),
+            "/a1": once_bad, "/a2": text("down", 500),
+        }  # fmt: skip
+        first = go(server, tmp_path)
+        assert server.hits["/a2"] == 2
+        pages = list(fetched_pages(tmp_path, RUN))
+        assert [(p.body, p.flags) for p in pages] == [(PAGE.encode(), ())]
+        assert first.failed == {"http_500": 1}
+        # The feed no longer names it; the next run asks for it all the same.
+        server.answers |= {"/rss": rss(server.url("/a1")), "/a2": text(PAGE + "2")}
+        second = go(server, tmp_path, "2026-W41-test")
+    assert ends(tmp_path, "2026-W41-test")["a2"] == "fetched"
+    assert second.failed == {}
+
+
+@pytest.mark.slow
+def test_a_host_in_trouble_is_asked_ever_more_slowly_then_left_alone(tmp_path: Path) -> None:
+    with Hostile() as server:
+        paths = [f"/a{n}" for n in range(12)]
+        server.answers |= {"/rss": rss(*[server.url(p) for p in paths])}
+        server.answers |= {p: text("down", 503) for p in paths}
+        result = go(server, tmp_path)
+        times = [t for p, t in server.times if p in paths]
+    waits = [b - a for a, b in itertools.pairwise(times)]
+    assert 5 <= len(times) <= 5 + QUEUE
+    assert all(b >= a * 1.3 for a, b in itertools.pairwise(waits[1:5]))
+    assert result.failed["host_down"] >= 5
+    assert result.pending == 0
+
+
+@pytest.mark.slow
+def test_no_more_pages_than_the_budget_and_the_newest_first(tmp_path: Path) -> None:
+    def item(n: int) -> str:
+        return f"<url><loc>/a{n}</loc><lastmod>2026-09-{n + 1:02}T00:00:00Z</lastmod></url>"
+
+    with Hostile() as server:
+        body = f"<urlset>{''.join(map(item, range(20)))}<url><loc>/a99</loc>" \
+               "<lastmod>2011-01-01T00:00:00Z</lastmod></url></urlset>"  # fmt: skip
+        server.answers |= {"/map": text(body, kind="text/xml")}
+        server.answers |= {f"/a{n}": text(PAGE + str(n)) for n in range(100)}
+        result = go(server, tmp_path, feeds=(), sitemaps=(server.url("/map"),), max_pages=3)
+        asked = [p for p, _ in server.times if p.startswith("/a")]
+    assert sorted(asked) == ["/a17", "/a18", "/a19"]
+    assert (result.discovered, result.fetched, result.refused) == (20, 3, {"page_budget": 17})
+    assert [(f.items, f.dated, f.old) for f in result.feeds] == [(21, 21, 1)]
+    assert any("page budget" in a for a in result.alarms)
+
+
+@pytest.mark.slow
+def test_a_sitemap_that_says_unchanged_spares_the_request(tmp_path: Path) -> None:
+    with Hostile() as server:
+        server.answers |= {
+            "/map": text("<urlset><url><loc>/a1</loc><lastmod>2026-09-30T00:00:00Z</lastmod></url>"
+                         "<url><loc>/a2</loc></url></urlset>", kind="text/xml"),
+            "/a1": text(PAGE), "/a2": text(PAGE + "2"),
+        }  # fmt: skip
+        go(server, tmp_path, feeds=(), sitemaps=(server.url("/map"),))
+        later = go(server, tmp_path, "2026-W41-test", feeds=(), sitemaps=(server.url("/map"),))
+        assert (server.hits["/a1"], server.hits["/a2"]) == (1, 2)
+    assert (later.fetched, later.unchanged) == (0, 2)
+
+
+@pytest.mark.slow
+def test_the_outlets_own_search_is_followed_page_by_page(tmp_path: Path) -> None:
+    with Hostile() as server:
+        server.answers |= {
+            "/tim?q=h%E1%BB%A3p+t%C3%A1c+x%C3%A3": text(
+                '<a href="/a1">1</a><a rel="next" href="/tim?p=2">sau</a>'),
+            "/tim?p=2": text('<a href="/a2">2</a><a rel="next" href="/tim?p=3">sau</a>'),
+            "/tim?p=3": text('<a href="/a3">3</a>'),
+            **{f"/a{n}": text(PAGE + str(n)) for n in (1, 2, 3)},
+        }  # fmt: skip
+        result = go(
+            server, tmp_path, feeds=(), search=server.url("/tim?q={query}"), max_listing_pages=2
+        )
+    assert result.fetched == 2
+    found = states(tmp_path)
+    assert {v.kind for v in found.values()} == {Kind.PAGE, Kind.SEARCH}
+    assert "list_limit" in found["tim?p=2"].flags
+
+
+@pytest.mark.slow
+def test_one_wait_for_all_and_other_hosts_go_on(tmp_path: Path) -> None:
+    """A host that asks for three seconds holds up its own pages, and nobody else's."""
+    with Hostile() as server:
+        asked: list[float] = []
+
+        def busy(handler: Any) -> None:
+            asked.append(time.monotonic())
+            (text("", 429, Retry_After="3") if len(asked) == 1 else text(PAGE))(handler)
+
+        other = server.base.replace("127.0.0.1", "127.0.0.2")
+        server.answers |= {
+            "/rss": rss(server.url("/a1")), "/a1": busy,
+            "/rss2": rss(*[f"{other}/a{n}" for n in range(2, 9)]),
+            **{f"/a{n}": text(PAGE + str(n)) for n in range(2, 9)},
+        }  # fmt: skip
+        second = Outlet(
+            name="b", display="B", hosts=("127.0.0.2",), feeds=(f"{other}/rss2",), delay=0.0,
+            article_pattern=r"/a\d",
+        )  # fmt: skip
+        crawl(
+            [outlet(server), second], data_dir=tmp_path, run_id=RUN,
+            settings=load_settings(data_dir=tmp_path),
+            allowed_addresses=["127.0.0.1", "127.0.0.2"],
+        )  # fmt: skip
+        others = [t for p, t in server.times if p in {f"/a{n}" for n in range(2, 9)}]
+    assert len(others) == 7
+    assert max(others) < asked[1]
+    assert asked[1] - asked[0] >= 2.9
 
 
 @pytest.mark.slow
