@@ -145,6 +145,26 @@ def group(flags: list[FlagRow]) -> list[Found]:
 
 
 _ALARMS: Final = {
+    "dead search": "trang tìm kiếm không đọc được",
+    "empty search": "trang tìm kiếm rỗng",
+    "refused search": "trang tìm kiếm không cho tải",
+    "missed items": "có thể đã sót bài",
+    "page budget used up": "đã dùng hết số trang cho phép, phần còn lại để lượt sau",
+    "dead_feed": "nguồn tin không đọc được",
+    "frozen_feed": "nguồn tin đứng yên",
+    "empty_feed": "nguồn tin rỗng",
+    "default_feed": "nhiều nguồn tin trả về cùng một danh sách",
+    "redesign": "trang có thể đã đổi giao diện",
+    "empty_bodies": "nhiều trang không có nội dung",
+    "sudden_silence": "bỗng dưng ít bài",
+    "sudden_flood": "bỗng dưng nhiều bài",
+    "refused": "trang không cho tải",
+    "truncated": "nhiều trang tải dở hoặc sai bảng mã",
+    "dates_missing": "nhiều trang không rõ ngày",
+    "repeated_text": "nhiều trang cùng một nội dung",
+    "moved_host": "trang đã chuyển tên miền",
+    "cooperative_share": "không còn bài về hợp tác xã",
+    "unreachable": "không kết nối được",
     "dead feed": "nguồn tin không đọc được",
     "dead sitemap": "sơ đồ trang không đọc được",
     "dead listing": "trang danh mục không đọc được",
@@ -188,5 +208,6 @@ def weekly_report(store: Store, week: str, *, outlet_names: Mapping[str, str] | 
         missed=Share(count=counts.sample_refuted, of=counts.sample_decided),
         changed=[d for d in concluded if d is not Decision.REFUTED],
         corrections=store.corrections(week),
+        health=[h for run in runs for h in run.health],
         kinds=[k for k in Distortion if any(d.kind is k for f in flags for d in f.differences)],
     )

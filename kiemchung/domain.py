@@ -168,6 +168,7 @@ class Article:
     lead_method: str
     body_method: str
     noarchive: bool = False
+    opt_outs: tuple[str, ...] = ()  # noai, noarchive, noimageai, nosnippet, tdm
     about_cooperatives: bool = False
     topic_reason: str = ""
     story_id: str = ""
@@ -372,6 +373,29 @@ class Accounting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutletHealth:
+    """How crawl and extraction of one outlet went in one run: counts, nothing about its merit."""
+
+    outlet: str
+    lists: int  # feeds, sitemaps, listings and searches asked
+    lists_read: int
+    discovered: int
+    fetched: int
+    unchanged: int
+    refused: int
+    failed: int
+    articles: int  # pages with an article, about cooperatives or not
+    cooperative: int
+    quarantined: int
+    title_only: int
+    with_lead: int
+    without_date: int
+    median_characters: int | None
+    newest: str  # ISO instant of the newest article or entry, empty where unknown
+    alarms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """An ISO week, its outlets and the configuration; never the clock."""
 
@@ -384,6 +408,7 @@ class Run:
     model_id: str
     accounting: Accounting
     alarms: tuple[str, ...] = ()
+    health: tuple[OutletHealth, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

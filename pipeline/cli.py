@@ -523,12 +523,15 @@ def export(
 
     chosen = str(parse_week(week)) if week else None
     with _store(data) as store:
-        count = exporting.export(store, format_, out=out, week=chosen)
+        done = exporting.export(store, format_, out=out, week=chosen)
     _result(
-        {"rows": count, "out": str(out)},
+        {"rows": done.rows, "left_out": done.left_out, "out": str(out)},
         as_json=as_json and out is not None,
-        lines=[f"{count} rows"] if out else [],
+        lines=[f"{done.rows} rows"] if out else [],
     )
+    if done.left_out:
+        why = "their pages refuse archiving, quoting or text mining"
+        typer.echo(f"{done.left_out} flags left out: {why}", err=True)
 
 
 @app.command()

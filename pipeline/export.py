@@ -1,7 +1,8 @@
 """Flags out of the store, for spreadsheets, notebooks, other programs and ClaimReview readers.
 
-An export holds addresses, the claim's own words, hashes and decisions; never a whole article. Cells
-that a spreadsheet would run as a formula are made inert.
+An export holds addresses, the claim's own words, hashes and decisions; never a whole article. Flags
+of pages whose owner refuses archiving, quoting or text mining are left out, and their number is
+told. Cells that a spreadsheet would run as a formula are made inert.
 """
 
 from __future__ import annotations
@@ -21,12 +22,22 @@ if TYPE_CHECKING:
     from kiemchung.store import FlagRow, Store
 
 FORMATS: Final = ("csv", "parquet", "jsonl", "claimreview")
+OPT_OUTS: Final = frozenset({"noarchive", "nosnippet", "noai", "tdm"})
+"""What a page can say that keeps its words out of every export; noimageai is about pictures."""
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 _RATING: Final = {
     "REFUTED": "Trái với căn cứ được dẫn",
     "SUPPORTED": "Phù hợp với căn cứ được dẫn",
     "CONFLICTING": "Căn cứ mâu thuẫn nhau",
 }
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """How many rows were written, and how many flags were left out for an opt-out."""
+
+    rows: int
+    left_out: int
 
 
 def safe_cell(value: str) -> str:
@@ -83,8 +94,8 @@ def claim_review(flag: FlagRow) -> dict[str, Any] | None:
     }
 
 
-def export(store: Store, format_: str, *, out: Path | None, week: str | None = None) -> int:
-    """Write the flags of ``week``, or all, and return how many rows there are.
+def export(store: Store, format_: str, *, out: Path | None, week: str | None = None) -> Exported:
+    """Write the flags of ``week``, or all, whose pages do not refuse it; return the counts.
 
     Raises:
         InputError: an unknown format, or Parquet without a file to write to.
@@ -95,7 +106,9 @@ def export(store: Store, format_: str, *, out: Path | None, week: str | None = N
 
     if format_ not in FORMATS:
         raise InputError(f"no format {format_!r}", remedy=f"known: {', '.join(FORMATS)}")
-    flags = store.flags(week)
+    every = store.flags(week)
+    flags = [f for f in every if not OPT_OUTS & set(f.opt_outs)]
+    left_out = len(every) - len(flags)
     names = [f.name for f in dataclasses.fields(FlagRow)]
     if format_ == "parquet":
         if out is None:
@@ -106,7 +119,7 @@ def export(store: Store, format_: str, *, out: Path | None, week: str | None = N
         sink = pa.BufferOutputStream()
         pq.write_table(to_table(flags, FlagRow), sink, compression="zstd")
         write_bytes_atomically(out, sink.getvalue().to_pybytes())
-        return len(flags)
+        return Exported(rows=len(flags), left_out=left_out)
     if format_ == "csv":
         text, count = as_csv(flags, names), len(flags)
     else:
@@ -119,4 +132,4 @@ def export(store: Store, format_: str, *, out: Path | None, week: str | None = N
         sys.stdout.write(text)
     else:
         write_bytes_atomically(out, text.encode("utf-8"))
-    return count
+    return Exported(rows=count, left_out=left_out)

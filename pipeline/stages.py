@@ -7,6 +7,7 @@ makes new shards and removes the old.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from crawler import extract as extract_module
 from crawler.extract import Page
 from crawler.isolate import Extractor
 from crawler.outlets import Outlet
@@ -55,6 +57,15 @@ class PageOutcome:
     state: str
     reason: str
     article_id: str
+    # Of pages with an article, for the outlet's health; counts and lengths only.
+    extracted: bool = False
+    cooperative: bool = False
+    with_lead: bool = False
+    title_only: bool = False
+    characters: int = 0
+    published: str = ""  # ISO, empty where unknown
+    drift: float | None = None
+    body_sha256: str = ""
 
 
 def _batches(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -145,6 +156,7 @@ def article_of(page: Page, fetched: FetchedPage) -> Article:
         lead_method=page.lead_method,
         body_method=page.body_method,
         noarchive=page.noarchive,
+        opt_outs=getattr(page, "opt_outs", ("noarchive",) if page.noarchive else ()),
     )
 
 
@@ -155,16 +167,33 @@ class _Extracted:
 
 
 def _extract_one(fetched: FetchedPage, outlet: Outlet | None, extractor: Extractor) -> _Extracted:
-    def ended(state: str, reason: str = "", article: Article | None = None) -> _Extracted:
+    def ended(
+        state: str,
+        reason: str = "",
+        article: Article | None = None,
+        drift: float | None = None,
+    ) -> _Extracted:
         outcome = PageOutcome(
             url=fetched.url,
             outlet=fetched.outlet,
             raw_sha256=fetched.raw_sha256,
             state=state,
             reason=reason,
-            article_id=article.article_id if article else "",
+            article_id=article.article_id if article and state == "stored" else "",
         )
-        return _Extracted(outcome=outcome, article=article)
+        if article is not None:
+            outcome = replace(
+                outcome,
+                extracted=True,
+                cooperative=article.about_cooperatives,
+                with_lead=bool(article.lead),
+                title_only=not article.body,
+                characters=len(article.body),
+                published=article.published_at.isoformat() if article.published_at else "",
+                drift=drift,
+                body_sha256=digest(article.body) if article.body else "",
+            )
+        return _Extracted(outcome=outcome, article=article if state == "stored" else None)
 
     if fetched.flags:
         return ended("quarantined", fetched.flags[0])
@@ -180,11 +209,11 @@ def _extract_one(fetched: FetchedPage, outlet: Outlet | None, extractor: Extract
         return ended("quarantined", error.reason)
     article = article_of(page, fetched)
     found = topic(article.title, article.lead, article.body)
+    drift = getattr(page, "drift", None)
     if not found.about_cooperatives:
-        return ended("quarantined", "off_topic")
-    return ended(
-        "stored", article=replace(article, about_cooperatives=True, topic_reason=found.reason)
-    )
+        return ended("quarantined", "off_topic", article, drift)
+    article = replace(article, about_cooperatives=True, topic_reason=found.reason)
+    return ended("stored", "", article, drift)
 
 
 def extract(
@@ -199,6 +228,8 @@ def extract(
     Pages stream through in shards, so that no more than one shard of bodies is in memory.
     """
     folder = run.stage("extract")
+    # A changed extractor or outlet file makes new shards of the same pages.
+    program = digest(extractor_version(), *(repr(outlets[name]) for name in sorted(outlets)))
     shards: list[Path] = []
     seen: set[str] = set()
     done = 0
@@ -207,7 +238,7 @@ def extract(
 
         def flush() -> None:
             nonlocal done
-            key = digest(*(f"{p.url} {p.raw_sha256}" for p in batch))
+            key = digest(program, *(f"{p.url} {p.raw_sha256}" for p in batch))
             stem = f"part-{len(shards) // 2:05d}-{key[:12]}"
             articles = folder / f"{stem}.articles.parquet"
             outcomes = folder / f"{stem}.outcomes.parquet"
@@ -231,6 +262,15 @@ def extract(
             flush()
     folder.mkdir(parents=True, exist_ok=True)
     _finish(folder, shards)
+
+
+@functools.cache
+def extractor_version() -> str:
+    """Return the hash of the code that turns pages into articles."""
+    folder = Path(extract_module.__file__).parent
+    names = ("blocks", "canonical", "dates", "decode", "extract", "extractors", "markup")
+    files = [folder / f"{name}.py" for name in names]
+    return digest(*(path.read_text(encoding="utf-8") for path in files if path.is_file()))
 
 
 def read_extracted(run: RunPlan) -> tuple[list[Article], list[PageOutcome]]:

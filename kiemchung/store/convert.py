@@ -20,6 +20,7 @@ from kiemchung.domain import (
     Label,
     Mention,
     NeiReason,
+    OutletHealth,
     Passage,
     PassageKind,
     Review,
@@ -147,6 +148,13 @@ def judgement(
     )
 
 
+def health(text: str | None) -> tuple[OutletHealth, ...]:
+    """Return how the outlets of a run did; nothing for runs of earlier versions."""
+    return tuple(
+        OutletHealth(**(row | {"alarms": tuple(row["alarms"])})) for row in json.loads(text or "[]")
+    )
+
+
 def flag(
     r: Mapping[str, Any],
     evidence: Sequence[Mapping[str, Any]],
@@ -207,4 +215,5 @@ def flag(
         distortions=tuple(Distortion(d) for d in r["distortions"] or ()),
         cited_passages=tuple(r["cited_passages"] or ()),
         note=r["note"] or "",
+        opt_outs=tuple(r["opt_outs"] or ()),
     )

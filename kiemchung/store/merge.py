@@ -171,11 +171,15 @@ def _merge_run(cursor: duckdb.DuckDBPyConnection, now: datetime) -> int:
         key = int(known[0])
         cursor.execute("DELETE FROM run WHERE run_key = ?", [key])
     cursor.execute(
-        "INSERT INTO run SELECT ?, run_id, week, outlets, config_sha256, code_version,"
+        "INSERT INTO run (run_key, run_id, week, outlets, config_sha256, code_version,"
+        " base_version, model_id, accounting, alarms, articles, mentions, judgements, merged_at)"
+        " SELECT ?, run_id, week, outlets, config_sha256, code_version,"
         " base_version, model_id, accounting, alarms, (SELECT count(*) FROM b_article),"
         " (SELECT count(*) FROM b_mention), (SELECT count(*) FROM b_judgement), ? FROM b_run",
         [key, now],
     )
+    cursor.execute("DELETE FROM run_health WHERE run_key = ?", [key])
+    cursor.execute("INSERT INTO run_health SELECT ?, health FROM b_run", [key])
     return key
 
 
@@ -214,6 +218,15 @@ def _merge_articles(cursor: duckdb.DuckDBPyConnection) -> None:
         " SELECT (SELECT coalesce(max(article_key), 0) FROM article)"
         f" + row_number() OVER (ORDER BY article_id), article_id, {_ARTICLE_COLUMNS}"
         " FROM b_article ANTI JOIN article USING (article_id)"
+    )
+    cursor.execute(
+        "DELETE FROM article_opt_out WHERE article_key IN"
+        " (SELECT a.article_key FROM article AS a JOIN b_article USING (article_id))"
+    )
+    cursor.execute(
+        "INSERT INTO article_opt_out SELECT a.article_key,"
+        " unnest(from_json(b.opt_outs, '[\"VARCHAR\"]'))"
+        " FROM b_article AS b JOIN article AS a USING (article_id)"
     )
     cursor.execute(
         f"UPDATE mention AS m SET {_assign(_MENTION_UPDATES, 'b')} FROM b_mention AS b"

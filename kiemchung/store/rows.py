@@ -16,6 +16,7 @@ from kiemchung.domain import (
     Label,
     Mention,
     NeiReason,
+    OutletHealth,
     Passage,
     Review,
     Speech,
@@ -80,6 +81,7 @@ class FlagRow:
     distortions: tuple[Distortion, ...]
     cited_passages: tuple[str, ...]
     note: str
+    opt_outs: tuple[str, ...]  # what the page's owner asked for; exports honour it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +190,7 @@ class RunRow:
     model_id: str
     accounting: Accounting
     alarms: tuple[str, ...]
+    health: tuple[OutletHealth, ...]
     articles: int
     mentions: int
     judgements: int

@@ -78,7 +78,10 @@ _PASSAGE: Final = (
     " p.unit, p.as_of, p.checked"
 )
 
-
+_OPT_OUTS: Final = (
+    "(SELECT list(o.opt_out ORDER BY o.opt_out) FROM article_opt_out AS o"
+    " WHERE o.article_key = a.article_key)"
+)
 _REVIEWS: Final = (
     "SELECT r.*, m.mention_id, m.text, j.judgement_id, a.name AS reviewer FROM {} AS r"
     " JOIN mention AS m USING (mention_key) JOIN account AS a USING (account_key)"
@@ -239,7 +242,9 @@ class Store:
     def runs(self, week: str | None = None) -> list[RunRow]:
         """Return the merged runs, of one week or all, oldest first."""
         rows = self._read(
-            "SELECT * FROM run WHERE ?::VARCHAR IS NULL OR week = ? ORDER BY run_key", [week, week]
+            "SELECT * FROM run LEFT JOIN run_health USING (run_key)"
+            " WHERE ?::VARCHAR IS NULL OR week = ? ORDER BY run_key",
+            [week, week],
         )
         return [
             RunRow(
@@ -251,6 +256,7 @@ class Store:
                 model_id=r["model_id"],
                 accounting=Accounting(**json.loads(r["accounting"])),
                 alarms=tuple(json.loads(r["alarms"])),
+                health=convert.health(r["health"]),
                 articles=r["articles"],
                 mentions=r["mentions"],
                 judgements=r["judgements"],
@@ -342,6 +348,7 @@ class Store:
                 f"SELECT {_MENTION}, {_JUDGEMENT.replace('m.mention_id, ', '')}, r.run_id, r.week,"
                 " r.config_sha256, r.code_version, a.outlet, a.url, a.title, a.published_at,"
                 " a.fetched_at, a.raw_sha256, a.story_id,"
+                f" {_OPT_OUTS} AS opt_outs,"
                 " (SELECT count(*) FROM mention AS c SEMI JOIN run_mention USING (mention_key)"
                 "  WHERE c.claim_id = m.claim_id) AS copies,"
                 " d.decision, d.created_at AS decided_at, d.decision_before_model,"
@@ -458,7 +465,8 @@ class Store:
         with self._cursor() as cursor:
             found = convert.records(
                 cursor,
-                f"SELECT {_MENTION}, a.* EXCLUDE (article_key, article_id), c.judgement_key AS jk,"
+                f"SELECT {_MENTION}, a.* EXCLUDE (article_key, article_id),"
+                f" {_OPT_OUTS} AS opt_outs, c.judgement_key AS jk,"
                 " c.run_key AS rk FROM mention AS m JOIN article AS a USING (article_key)"
                 " LEFT JOIN current_judgement AS c ON c.mention_key = m.mention_key"
                 " WHERE m.mention_key = ?",
@@ -492,6 +500,7 @@ class Store:
             article_id=row["article_id"],
             published_at=convert.utc(row["published_at"]),
             fetched_at=fetched,
+            opt_outs=tuple(row["opt_outs"] or ()),
             **{
                 name: row[name]
                 for name in (
