@@ -250,7 +250,43 @@ def _stage_command(name: str, text: str) -> None:
 
 
 _stage_command("crawl", "Only fetch: the first stage of a week.")
-_stage_command("extract", "Only extract the fetched pages of a week.")
+
+
+@app.command()
+def extract(
+    week: Annotated[str | None, typer.Option("--week", help="Such as 2026-W47.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="This week and all later ones, from the archive.")
+    ] = None,
+    outlet: OutletNames = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Extract fetched pages: of a week, or again with --since; nothing is fetched."""
+    from dataclasses import asdict
+
+    if (week is None) == (since is None):
+        raise InputError("give exactly one of --week and --since")
+    if week is not None:
+        _weekly(week, outlet, data, ("extract",), as_json=as_json)
+        return
+    if outlet:
+        raise InputError("--since takes every outlet of a run", remedy="leave --outlet out")
+    from pipeline.reextract import reextract
+    from pipeline.weeks import parse_week
+
+    with _progress() as progress:
+        done = reextract(parse_week(str(since)), _settings(data), progress=progress)
+    lines = [
+        f"{d.run_id}: {d.before} articles before, {d.after} now, {d.new} new"
+        + (f"; left as it is: {d.skipped}" if d.skipped else "")
+        for d in done
+    ]
+    if any(d.new for d in done):
+        lines.append("run `kiemchung weekly` for these weeks to judge the new articles")
+    _result([asdict(d) for d in done], as_json=as_json, lines=lines)
+
+
 _stage_command("analyse", "Only find the claims of a week's articles.")
 _stage_command("judge", "Only set a week's claims beside the passages in force.")
 _stage_command("publish", "Only hand a week's results to the store.")

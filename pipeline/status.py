@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from crawler.ledger import Ledger
+from crawler.run import ledger_path
 from kiemchung.config import Settings
 from kiemchung.errors import StoreError
 from kiemchung.store import open_store
@@ -26,6 +29,17 @@ class RunState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListState:
+    """When a list was last read, and when it is due again by its own rhythm (ISO instants)."""
+
+    outlet: str
+    url: str
+    visited_at: str
+    next_at: str
+    gap: bool  # entries may have been missed before the last visit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
     """The state of one data folder."""
 
@@ -35,6 +49,9 @@ class Overview:
     quarantined: tuple[str, ...]
     counts: dict[str, int]
     store: str  # "open", "absent", or why it cannot be read
+    lists: tuple[ListState, ...]  # feeds, sitemaps, listings and searches, the next due first
+    ledger: tuple[str, ...]  # what is damaged in the crawl ledger
+    archive_bytes: int
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields for `--json`."""
@@ -45,6 +62,12 @@ class Overview:
         found = [f"{self.data_dir}: store {self.store}"]
         found += [f"  {name} {count}" for name, count in self.counts.items()]
         found += [f"  {r.run_id}: {', '.join(r.finished) or 'not started'}" for r in self.runs]
+        found += [
+            f"  next visit {x.next_at[:16]} {x.outlet} {x.url}" + ("  (missed items)" * x.gap)
+            for x in self.lists
+        ]
+        found += [f"  crawl ledger damaged: {line}" for line in self.ledger]
+        found.append(f"  fetched pages: {self.archive_bytes / 1e6:.1f} MB")
         found += [f"  waiting in the inbox: {name}" for name in self.waiting]
         found += [f"  quarantined batch: {name}" for name in self.quarantined]
         return found
@@ -76,7 +99,34 @@ def overview(settings: Settings) -> Overview:
             state = "open"
         except StoreError as error:
             state = str(error)
+    lists: list[ListState] = []
+    damage: list[str] = []
+    if ledger_path(settings.data_dir).is_file():
+        try:
+            ledger = Ledger(ledger_path(settings.data_dir))
+            try:
+                rhythms = sorted(ledger.rhythms().values(), key=lambda r: (r.next_at, r.key))
+                damage = ledger.check()
+            finally:
+                ledger.close()
+            lists = [
+                ListState(
+                    outlet=r.outlet,
+                    url=r.key,
+                    visited_at=r.visited_at,
+                    next_at=r.next_at.isoformat(),
+                    gap=r.gap,
+                )
+                for r in rhythms
+            ]
+        except sqlite3.DatabaseError as error:
+            damage = [str(error)]
     return Overview(
+        lists=tuple(lists),
+        ledger=tuple(damage),
+        archive_bytes=sum(
+            p.stat().st_size for p in (settings.data_dir / "archive").glob("*.warc.gz")
+        ),
         data_dir=str(settings.data_dir),
         runs=tuple(runs),
         waiting=tuple(waiting),

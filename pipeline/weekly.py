@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from crawler import archive
 from crawler import run as crawling
 from crawler.outlets import Outlet, load_outlets
 from dashboards.report import weekly_report
@@ -211,6 +213,23 @@ def publish(run: RunPlan, settings: Settings, judge_: Judge) -> bool:
     return True
 
 
+def expire_pages(run: RunPlan, settings: Settings) -> list[str]:
+    """Remove fetched pages that the operator no longer keeps; return the names of their files.
+
+    Counted back from the end of the run's week, so that a repeat removes no more than the first.
+    Pages of runs that are not finished stay.
+    """
+    if not settings.keep_pages_days:
+        return []
+    before = run.week.sunday - timedelta(days=settings.keep_pages_days)
+    open_runs = [
+        p.parent.name
+        for p in (settings.data_dir / "runs").glob("*/run.json")
+        if not all(stages.complete(p.parent / s) for s in ("extract", "analyse", "judge"))
+    ]
+    return archive.expire(settings.data_dir / "archive", before=before, keep=open_runs)
+
+
 def store_path(settings: Settings) -> Path:
     """Return where the store of these settings lies."""
     return settings.data_dir / "kiemchung.duckdb"
@@ -259,6 +278,8 @@ def weekly(
         if Stage.JUDGE in only and judge_:
             stages.judge(run, judge_, progress=progress)
         published = bool(Stage.PUBLISH in only and judge_ and publish(run, settings, judge_))
+        if published:
+            expire_pages(run, settings)
         return summarise(run, settings, stages_run=only, published=published)
 
 
