@@ -146,12 +146,12 @@ class RobotsMiddleware:
             response = await self._crawler.engine.download_async(request)
         except Exception:  # noqa: BLE001  whatever went wrong, the host is not crawled
             return None
-        if 400 <= response.status < 500:
-            return Protego.parse("")
+        if 400 <= response.status < 500 and response.status != 429:
+            return Protego.parse("")  # 429 is no answer: "not now", as 5xx
         body = response.body[:MAX_ROBOTS_BYTES]
         if response.status != 200 or body.lstrip()[:1] == b"<":
             return None
-        return Protego.parse(body.decode("utf-8", "replace"))
+        return Protego.parse(body.decode("utf-8-sig", "replace"))
 
 
 class PaceMiddleware:

@@ -160,8 +160,14 @@ def test_eight_disallowed_addresses_at_once_and_none_is_fetched(tmp_path: Path) 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "answer",
-    [text("oops", 503), text("<html>login</html>"), hostile.hang(8), redirect("/robots.txt")],
-    ids=["503", "html", "hang", "loop"],
+    [
+        text("oops", 503),
+        text("slow", 429),
+        text("<html>login</html>"),
+        hostile.hang(8),
+        redirect("/robots.txt"),
+    ],
+    ids=["503", "429", "html", "hang", "loop"],
 )
 def test_a_host_whose_robots_cannot_be_read_is_not_crawled(tmp_path: Path, answer: Any) -> None:
     with Hostile({"/robots.txt": answer}) as server:
@@ -170,6 +176,25 @@ def test_a_host_whose_robots_cannot_be_read_is_not_crawled(tmp_path: Path, answe
         assert server.hits["/rss"] == 0
     assert [f.reason for f in result.feeds] == ["robots_unreachable"]
     assert result.alarms
+
+
+@pytest.mark.slow
+def test_robots_rules_are_read_as_the_standard_says(tmp_path: Path) -> None:
+    """Own name before the star, the longest rule wins, 500 KiB are read, a hop away is followed."""
+    rules = (
+        "\ufeffUser-agent: *\nDisallow: /\n\nUser-agent: Kiemchung\nDisallow: /a1\nAllow: /a12\n"
+        "Disallow: /*?print\n# " + "x" * 520_000 + "\nDisallow: /a3\n"
+    )
+    with Hostile() as server:
+        paths = ["/a1", "/a12", "/a2?print", "/a3", "/a4"]
+        server.answers |= {
+            "/robots.txt": redirect("/moved-robots.txt"),
+            "/moved-robots.txt": text(rules, kind="text/plain"),
+            "/rss": rss(*[server.url(p) for p in paths]),
+            **{p: text(PAGE + p) for p in paths},
+        }
+        go(server, tmp_path)
+        assert [p for p in paths if server.hits[p]] == ["/a12", "/a3", "/a4"]
 
 
 @pytest.mark.slow
