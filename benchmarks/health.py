@@ -2,7 +2,7 @@
 
     python benchmarks/health.py [--seeds 100-119]
 
-Every seed is 24 invented outlets of 2 to 700 articles a week over 52 weeks (tests/crawler/weeks.py).
+Every seed is 24 invented outlets of 2 to 700 articles a week, 52 weeks (tests/crawler/weeks.py).
 A failure is put into five weeks of every outlet to which it applies, from week 16 on, and must be
 alarmed in that very week by a kind that names it.
 """

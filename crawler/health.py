@@ -30,7 +30,7 @@ ENOUGH: Final = 4
 RARE: Final = 2e-5
 """The tail below which a share is an alarm: some ten thousand are looked at in a year of 24
 outlets, and at most one alarm in a year may be false."""
-RARE_COUNT: Final = 1e-4
+RARE_COUNT: Final = 3e-5
 """The same for the number of new addresses, of which there is one a week and outlet."""
 CONCENTRATION: Final = 20.0
 """Of the beta-binomial around a past share; 50 fits healthy outlets, less is more patient."""
@@ -175,13 +175,18 @@ def _lists(now: OutletWeek, past: Sequence[OutletWeek], at: datetime) -> Iterato
         last = before[-1] if before else None
         if row.state in ("failed", "gone"):
             passing = row.state == "failed" and row.reason not in PERMANENT
+            passing = passing and not row.reason.startswith("http_4")
             again = last is not None and last.state in ("failed", "gone")
-            if not passing or again or len(now.lists) == 1 or row.reason.startswith("http_4"):
+            alone = len(now.lists) == 1
+            if not passing or again or alone:
                 yield Alarm(
-                    outlet=now.outlet, kind="dead_feed", value=None, expected="a readable list",
+                    outlet=now.outlet,
+                    kind="unreachable" if alone and passing else "dead_feed",
+                    value=None,
+                    expected="a readable list",
                     message=f"{row.url} ({row.reason}): open it in a browser and correct the"
                     " outlet file",
-                )  # fmt: skip
+                )
         elif row.state == "refused" and row.reason not in ("list_limit", "off_site"):
             if last is None or last.state != "refused":
                 yield Alarm(
@@ -216,7 +221,9 @@ def _frozen(
     rate = median(counts) * min(age, 8.0)
     if near_new_year(at.date()):
         rate *= 0.1
-    if rate <= 0 or _count_tail(0, rate, 6.0) >= RARE:
+    by_count = rate > 0 and _count_tail(0, rate, 6.0) < RARE
+    by_age = median(counts) >= 8 and not near_new_year(at.date()) and _old(before, past, age * 7)
+    if not by_count and not by_age:
         return None
     return Alarm(
         outlet=now.outlet, kind="frozen_feed", value=round(age * 7, 1),
@@ -224,6 +231,22 @@ def _frozen(
         message=f"{row.url} answers, but its newest entry is {age * 7:.0f} days old: look whether"
         " the site has a newer feed",
     )  # fmt: skip
+
+
+def _old(before: Sequence[ListWeek | None], past: Sequence[OutletWeek], days: float) -> bool:
+    """Return whether a newest entry of this age is rare for the ages that it had at past visits.
+
+    Predictive tail of an exponential law whose mean was seen n times: (1 + a / (n m)) ** -n.
+    """
+    ages = [
+        max(0.0, (instant_of(w.week) - datetime.fromisoformat(r.newest)).total_seconds() / 86_400)
+        for r, w in zip(before, past, strict=True)
+        if r is not None and r.newest and r.new > 0
+    ]
+    if len(ages) < 2 * ENOUGH:
+        return False
+    n, mean = len(ages), max(0.25, sum(ages) / len(ages))
+    return (1 + days / (n * mean)) ** -n < RARE_COUNT and days > 2 * max(ages)
 
 
 def identical_lists(now: OutletWeek) -> tuple[Alarm, ...]:
@@ -277,7 +300,9 @@ def _counts(
     counts = [w.fresh for w in past[1:] if not near_new_year(_sunday(w.week))]
     if len(counts) < ENOUGH:
         wanted = expect.items_per_week
-        if wanted and now.fresh < wanted and not holiday:
+        # A feed of 50 entries, all new, shows no more than 50: that is no silence.
+        full = any(row.items > 0 and row.new >= row.items for row in now.lists)
+        if wanted and now.fresh < wanted and not holiday and not full:
             yield Alarm(
                 outlet=now.outlet, kind="sudden_silence", value=now.fresh,
                 expected=f"at least {wanted} a week, says the outlet file",
@@ -424,7 +449,8 @@ def _bodies(now: OutletWeek, past: Sequence[OutletWeek], expect: Expectation) ->
                 message=f"a body has {size} characters, {usual} before: {look}",
             )  # fmt: skip
     elif size and expect.median_characters and now.extracted >= 10:
-        if not 0.5 <= size / expect.median_characters <= 2:
+        ratio = size / expect.median_characters
+        if not 0.5 <= ratio <= 2:
             yield Alarm(
                 outlet=now.outlet, kind="redesign", value=size,
                 expected=f"about {expect.median_characters} characters, says the outlet file",
@@ -479,7 +505,7 @@ def read_week(path: Path) -> OutletWeek:
 def read_history(
     folder: Path, *, before: str
 ) -> tuple[dict[str, list[OutletWeek]], tuple[BadHistoryError, ...]]:
-    """Return the weeks earlier than ``before``, by outlet and oldest first, and unreadable files."""
+    """Return the weeks before ``before``, by outlet and oldest first, and unreadable files."""
     found: dict[str, list[OutletWeek]] = {}
     bad: list[BadHistoryError] = []
     for path in sorted(folder.glob("*/*.json")):

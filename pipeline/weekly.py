@@ -16,12 +16,12 @@ from crawler.outlets import Outlet, load_outlets
 from dashboards.report import weekly_report
 from kiemchung import __version__
 from kiemchung.config import Settings
-from kiemchung.domain import Accounting, Batch, Run
+from kiemchung.domain import Accounting, Batch, OutletHealth, Run
 from kiemchung.errors import AccountingError, KiemchungError, StoreLockedError, UnknownOutletError
 from kiemchung.shards import write_bytes_atomically
 from kiemchung.store import open_store
 from kiemchung.store.inbox import write_batch
-from pipeline import stages
+from pipeline import health, stages
 from pipeline.judging import Judge
 from pipeline.runs import RunPlan, plan, record, sole
 from pipeline.stages import Progress, silent
@@ -123,8 +123,17 @@ def crawl(run: RunPlan, settings: Settings, outlets: dict[str, Outlet]) -> crawl
         )
 
 
-def accounting(run: RunPlan) -> tuple[Accounting, tuple[str, ...]]:
-    """Return the sums of crawl and extraction, and the alarms of the crawl.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounted:
+    """The sums of crawl and extraction, what is not in order, and how each outlet did."""
+
+    sums: Accounting
+    alarms: tuple[str, ...]
+    health: tuple[OutletHealth, ...]
+
+
+def accounting(run: RunPlan, settings: Settings) -> Accounted:
+    """Return the sums of crawl and extraction, the alarms, and the health of every outlet.
 
     Raises:
         AccountingError: a sum does not match; nothing is published then.
@@ -157,7 +166,12 @@ def accounting(run: RunPlan) -> tuple[Accounting, tuple[str, ...]]:
         alarms.append(f"{sum(broken.values())} of {total} pages quarantined: {broken}")
     if crawled.pending:
         alarms.append(f"{crawled.pending} addresses still pending")
-    return sums, tuple(alarms)
+    every = load_outlets(settings.outlet_dir)
+    checked = health.check(run, {n: every[n] for n in run.outlets if n in every}, outcomes)
+    # A list that failed is named once, by the crawl.
+    lists = ("dead_feed", "empty_feed", "unreachable")
+    alarms += [line for line in checked.lines if not (crawled.alarms and line.startswith(lists))]
+    return Accounted(sums=sums, alarms=tuple(alarms), health=checked.rows)
 
 
 def publish(run: RunPlan, settings: Settings, judge_: Judge) -> bool:
@@ -171,7 +185,7 @@ def publish(run: RunPlan, settings: Settings, judge_: Judge) -> bool:
             where=run.run_id,
             remedy="run the stages analyse and judge of this week again",
         )
-    sums, alarms = accounting(run)
+    accounted = accounting(run, settings)
     seen = {e.passage_id for j in judgements for e in j.evidence}
     # The version before a rule is shown beside it, so it travels along.
     seen |= {judge_.by_id[p].supersedes for p in seen if judge_.by_id[p].supersedes}
@@ -186,8 +200,9 @@ def publish(run: RunPlan, settings: Settings, judge_: Judge) -> bool:
             code_version=__version__,
             base_version=judge_.base_version,
             model_id=judge_.model.model_id,
-            accounting=sums,
-            alarms=alarms,
+            accounting=accounted.sums,
+            alarms=accounted.alarms,
+            health=accounted.health,
         ),
         articles=tuple(articles),
         mentions=tuple(found),
@@ -289,7 +304,8 @@ def summarise(
     """Return what is on disk of this run; stages that have not run count zero."""
     sums, alarms = Accounting(), ()  # type: tuple[Accounting, tuple[str, ...]]
     if stages.complete(run.stage("extract")):
-        sums, alarms = accounting(run)
+        accounted = accounting(run, settings)
+        sums, alarms = accounted.sums, accounted.alarms
     else:
         crawled = crawling.summary(run.data_dir, run.run_id)
         sums = Accounting(
