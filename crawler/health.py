@@ -32,6 +32,8 @@ RARE: Final = 2e-5
 outlets, and at most one alarm in a year may be false."""
 RARE_COUNT: Final = 3e-5
 """The same for the number of new addresses, of which there is one a week and outlet."""
+UNLIKE: Final = 0.01
+"""The tail below which a week is less than an outlet file expects."""
 CONCENTRATION: Final = 20.0
 """Of the beta-binomial around a past share; 50 fits healthy outlets, less is more patient."""
 PERMANENT: Final = frozenset({"not_a_feed", "not_a_listing", "too_many_entries", "bad_redirect"})
@@ -302,7 +304,7 @@ def _counts(
         wanted = expect.items_per_week
         # A feed of 50 entries, all new, shows no more than 50: that is no silence.
         full = any(row.items > 0 and row.new >= row.items for row in now.lists)
-        if wanted and now.fresh < wanted and not holiday and not full:
+        if wanted and not holiday and not full and _count_tail(now.fresh, wanted, 6.0) < UNLIKE:
             yield Alarm(
                 outlet=now.outlet, kind="sudden_silence", value=now.fresh,
                 expected=f"at least {wanted} a week, says the outlet file",
@@ -319,7 +321,7 @@ def _counts(
             message=f"{now.fresh} new addresses, {typical} before: look whether its lists still"
             " name everything",
         )  # fmt: skip
-    flooded = now.fresh > 3 * mean + 20
+    flooded = now.fresh > 4 * mean + 20
     if flooded and _count_tail(now.fresh, mean, shape, above=True) < RARE_COUNT:
         yield Alarm(
             outlet=now.outlet, kind="sudden_flood", value=now.fresh, expected=typical,
@@ -418,7 +420,8 @@ def _shares(now: OutletWeek, past: Sequence[OutletWeek], expect: Expectation) ->
             wrong = (wrong and far) or tail < RARE
             expected = f"about {rate:.0%}"
         elif share.kind == "redesign" and expect.lead_rate is not None and share.total >= 10:
-            wrong = value < expect.lead_rate
+            tail = _share_tail(share.count, share.total, expect.lead_rate, above=False)
+            wrong = value < expect.lead_rate and tail < UNLIKE
             expected = f"at least {expect.lead_rate:.0%}, says the outlet file"
         if wrong:
             yield Alarm(
@@ -457,7 +460,7 @@ def _bodies(now: OutletWeek, past: Sequence[OutletWeek], expect: Expectation) ->
                 message=f"a body has {size} characters: {look}",
             )  # fmt: skip
     drifts = [w.drift for w in past if w.drift is not None]
-    if len(drifts) < ENOUGH or now.extracted < 5:
+    if len(drifts) < ENOUGH or now.extracted < 10:
         return
     usual_drift = median(drifts)
     if now.drift is not None and now.drift > usual_drift + 0.3:

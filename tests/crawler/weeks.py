@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
-from crawler.health import ListWeek, OutletWeek
 
+from crawler.health import ListWeek, OutletWeek
 from crawler.outlets import Expectation
 
 LEVELS = (2, 3, 4, 6, 8, 10, 14, 20, 25, 30, 40, 50, 60, 80, 100, 120, 150, 200, 250, 300, 400,
