@@ -173,6 +173,39 @@ def load_outlets(folder: Path | None = None) -> dict[str, Outlet]:
     return dict(sorted(outlets.items()))
 
 
+def load_outlets_leniently(
+    folder: Path | None = None,
+) -> tuple[dict[str, Outlet], tuple[OutletFileError, ...]]:
+    """Return the outlets whose files are in order, and what is wrong with the others.
+
+    A broken file never stops the others; the shipped outlet of the same name stays.
+    """
+    broken: list[OutletFileError] = []
+    families = _families(SHIPPED)
+    outlets: dict[str, Outlet] = {}
+    owners: dict[str, str] = {}
+    folders = [SHIPPED] if folder is None else [SHIPPED, folder]
+    for place in folders:
+        try:
+            families = families | _families(place)
+        except OutletFileError as error:
+            broken.append(error)
+        for path in sorted(place.glob("*.toml")):
+            if path.name == FAMILIES_FILE:
+                continue
+            try:
+                outlet = read_outlet(path, families)
+                for host in outlet.hosts:
+                    if owners.get(host, outlet.name) != outlet.name:
+                        raise _wrong(path, "hosts", f"{host!r} is of {owners[host]!r}")
+            except OutletFileError as error:
+                broken.append(error)
+                continue
+            outlets[outlet.name] = outlet
+            owners.update(dict.fromkeys(outlet.hosts, outlet.name))
+    return dict(sorted(outlets.items())), tuple(broken)
+
+
 def read_outlet(path: Path, families: Mapping[str, Mapping[str, Any]] | None = None) -> Outlet:
     """Return the outlet of one file; without ``families``, the shipped ones are known.
 

@@ -100,11 +100,14 @@ def crawl(
     sample_proxy: str | None = None,
     allowed_addresses: Sequence[str] = (),
     max_pages: int | None = None,
+    pages: Sequence[str] = (),
 ) -> CrawlSummary:
     """Fetch everything that is due in ``run_id`` and return where it ended.
 
     At most ``max_pages`` pages of an outlet are asked for (the outlet file's own figure, else the
     settings', where it is None); the rest ends as ``refused: page_budget`` and is taken up later.
+    ``pages`` are addresses of pages asked for besides those that the lists name, for looking at a
+    site; they must belong to one of the outlets.
 
     The run id begins with its ISO week, which says which month's sitemaps are due.
     ``allowed_addresses`` lets tests reach their own loopback servers; no setting can set it.
@@ -133,6 +136,7 @@ def crawl(
         "max_pages": max_pages or settings.max_pages,
         "max_age_days": settings.max_age_days,
         "outbound_proxy": settings.proxy,
+        "pages": list(pages),
         "agent": (
             f"kiemchung/{__version__} (+{settings.project_url}; {settings.contact or 'sample'})"
         ),
@@ -377,6 +381,7 @@ def main(job_file: Path) -> int:
         day=day_of_run(job["run_id"]),
         max_pages=job["max_pages"],
         max_age_days=job["max_age_days"],
+        pages=job["pages"],
     )
     process.start()
     store.close()

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
@@ -87,6 +87,7 @@ class OutletSpider(scrapy.Spider):
         day: date,
         max_pages: int,
         max_age_days: int,
+        pages: Sequence[str] = (),
         **kwargs: Any,  # noqa: ANN401  Scrapy's own
     ) -> None:
         super().__init__(**kwargs)
@@ -96,6 +97,7 @@ class OutletSpider(scrapy.Spider):
         self._archive = archive
         self._run_id = run_id
         self._max_pages = max_pages
+        self._pages_asked = pages
         self._oldest = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(
             days=max_age_days
         )
@@ -114,6 +116,12 @@ class OutletSpider(scrapy.Spider):
             ):
                 for url in urls:
                     yield Visit(key=url, url=url, outlet=outlet.name, kind=kind)
+
+        for url in self._pages_asked:
+            owner = next((o for o in self._outlets.values() if o.owns(url)), None)
+            if owner is not None:
+                key = canonical_url(url)
+                yield Visit(key=key, url=url, outlet=owner.name, kind=Kind.PAGE)
 
     async def start(self) -> AsyncIterator[Any]:
         """Seed the run (a repeat adds nothing) and yield what is open, a handful an outlet."""

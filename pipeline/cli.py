@@ -745,14 +745,57 @@ def outlets_list(as_json: AsJson = False) -> None:
 
 @outlets_app.command("check")
 def outlets_check(
+    name: Annotated[list[str] | None, typer.Argument(help="Outlets to look at.")] = None,
     folder: Annotated[Path | None, typer.Option("--folder", help="Own outlet files.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Write the verified mark.")] = False,
+    by: Annotated[str, typer.Option("--by", help="Who looked, for the mark.")] = "",
+    data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read every outlet file; a mistake names file and key."""
-    from crawler.outlets import load_outlets
+    """Read every outlet file; with names, fetch a list and three articles and show what came out.
 
-    known = load_outlets(folder or _settings().outlet_dir)
-    _result({"outlets": sorted(known)}, as_json=as_json, lines=[f"{len(known)} outlet files"])
+    Exit 0 when all is sound, 2 when something stands against the mark.
+    """
+    from pipeline.outlet_check import check_files, look_at
+
+    settings = _settings(data)
+    if folder is not None:
+        settings = settings.model_copy(update={"outlet_dir": folder})
+    if not name:
+        if write:
+            raise InputError("name the outlets to be marked")
+        known, broken = check_files(settings)
+        _result(
+            {"outlets": known, "broken": broken},
+            as_json=as_json,
+            lines=[f"{len(known)} outlet files"],
+        )
+        for error in broken:
+            typer.echo(error, err=True)
+        raise typer.Exit(1 if broken else 0)
+    done = look_at(name, settings, write=write, by=by)
+    _result([d.as_dict() for d in done], as_json=as_json, lines=[x for d in done for x in d.lines])
+    raise typer.Exit(0 if all(d.probe.sound for d in done) else 2)
+
+
+@outlets_app.command("new")
+def outlets_new(
+    url: Annotated[str, typer.Argument(help="Address of one article.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the outlet.")] = "",
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draft an outlet file from one article of a site; correct it, then `outlets check NAME`."""
+    from pipeline.outlet_check import draft_of
+
+    made = draft_of(url, _settings(), name=name)
+    if as_json:
+        _result({"toml": made.toml, "doubts": list(made.doubts)}, as_json=True)
+        return
+    with _output(out) as target:
+        target.write(made.toml)
+    for doubt in made.doubts:
+        typer.echo(f"doubtful: {doubt}", err=True)
 
 
 # -- models ----------------------------------------------------------------------------------

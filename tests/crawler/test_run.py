@@ -538,4 +538,4 @@ def test_the_job_file_holds_no_more_than_the_crawl_needs(tmp_path: Path) -> None
         go(server, tmp_path)
     job = json.loads((tmp_path / "runs" / RUN / "crawl-job.json").read_text(encoding="utf-8"))
     assert set(job) == {"outlets", "data_dir", "run_id", "delay", "timeout", "max_body", "agent",
-                        "proxy", "allowed", "max_pages", "max_age_days", "outbound_proxy"}  # fmt: skip
+                        "proxy", "allowed", "max_pages", "max_age_days", "outbound_proxy", "pages"}  # fmt: skip
