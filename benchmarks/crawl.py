@@ -119,7 +119,8 @@ outlets = [Outlet(name=f"o{n}", display="O", hosts=(host,), article_pattern=r"/a
            for n, host in enumerate(hosts)]
 job = {"outlets": [asdict(o) for o in outlets], "data_dir": str(folder), "run_id": sys.argv[3],
        "delay": 0.0, "timeout": 30.0, "max_body": 10_000_000, "agent": "benchmark", "proxy": "",
-       "allowed": hosts, "max_pages": 100_000, "max_age_days": 60, "outbound_proxy": "", "pages": []}
+       "allowed": hosts, "max_pages": 100_000, "max_age_days": 60, "outbound_proxy": "",
+       "pages": []}
 file = folder / "runs" / sys.argv[3] / "job.json"
 file.parent.mkdir(parents=True, exist_ok=True)
 file.write_text(json.dumps(job))

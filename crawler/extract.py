@@ -22,6 +22,7 @@ from crawler.blocks import Block, Drop, class_kind, collect, fold, paragraphs, p
 from crawler.canonical import canonical_url, is_home, resolve, same_site
 from crawler.dates import FoundDate, Published, choose, parse_date
 from crawler.decode import Decoded, decode, vietnamese_share
+from crawler.extractors import REGISTRY, Found, Parsed
 from crawler.markup import (
     MAX_BYTES,
     Element,
@@ -99,6 +100,10 @@ _DATE_METAS: Final = (
 )
 
 
+_BOTS: Final = ("robots", "googlebot", "bingbot", "news", "googlebot-news", "kiemchung")
+_OPT_OUTS: Final = frozenset({"noarchive", "nosnippet", "noai", "noimageai"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """What a page says; every ``..._method`` names where the field was read, "none" for nowhere."""
@@ -122,6 +127,9 @@ class Page:
     related_dropped: int
     comments_dropped: int
     noarchive: bool
+    opt_outs: tuple[str, ...]  # noai, noarchive, noimageai, nosnippet, tdm; sorted
+    drift: float | None  # disagreement of selector body and trafilatura's, 0..1; None: not both
+    extractor_failed: str  # what broke in the outlet's own function, empty for nothing
     paywall: bool
     language: str  # "vi", "en", ...; empty where unknown
     section: str
@@ -138,10 +146,11 @@ def extract_page(
     content_type: str | None = None,
     outlet: Outlet | None = None,
     fetched_at: datetime | None = None,
+    headers: Sequence[tuple[str, str]] = (),
 ) -> Page:
     """Return what the page ``body``, fetched from ``url``, says.
 
-    ``content_type`` is the HTTP header. Dates more than a day after ``fetched_at`` are refused.
+    ``content_type`` is the HTTP header, ``headers`` are the others, for opt-outs. Dates more than a day after ``fetched_at`` are refused.
 
     Raises:
         PageError: ``empty``, ``binary``, ``too_large``, ``unknown_charset``, ``truncated``,
@@ -156,7 +165,7 @@ def extract_page(
         shape = scan(decoded.text)
         if how := truncation(shape, cut_letter=decoded.cut):
             raise PageError("truncated", how)
-        return _Reader(decoded, shape, url, outlet, fetched_at).page()
+        return _Reader(decoded, shape, url, outlet, fetched_at, headers).page()
     except PageError as error:
         raise PageError(error.reason, error.message, where=url) from error
 
@@ -174,6 +183,7 @@ class _Reader:
         url: str,
         outlet: Outlet | None,
         fetched_at: datetime | None,
+        headers: Sequence[tuple[str, str]] = (),
     ) -> None:
         self.decoded = decoded
         self.shape = shape
@@ -186,6 +196,8 @@ class _Reader:
         self.meta = metadata(self.root)
         self.articles, self.others = json_ld(self.root)
         self.dropped: Counter[Drop] = Counter()
+        self.headers = headers
+        self.own, self.own_failed = self._own()
 
     def first(self, *names: str) -> str:
         """Return the first metadata of these names, empty for none."""
@@ -196,11 +208,18 @@ class _Reader:
         title, title_method = self._title()
         lead, lead_method, lead_element = self._lead(title)
         blocks, body_method = self._body(title, lead_element)
+        drift = self._drift(blocks) if body_method == "selector" else None
         blocks, pruned = prune(blocks)
         self.dropped += pruned
         blocks = self._without_dates(blocks)
         blocks, _ = without(blocks, [title])
         lead, lead_method, blocks = self._settled(lead, lead_method, blocks)
+        if self.own.title is not None:
+            title, title_method = self.own.title, "outlet"
+        if self.own.lead is not None:
+            lead, lead_method = self.own.lead, "outlet"
+        if self.own.paragraphs is not None:
+            blocks, body_method = [Block(text=t) for t in self.own.paragraphs], "outlet"
         published, dates = self._published()
         body = "\n".join(block.text for block in blocks)
         body_method = body_method if body else "none"
@@ -224,7 +243,10 @@ class _Reader:
             captions_dropped=self.dropped[Drop.CAPTION],
             related_dropped=self.dropped[Drop.RELATED],
             comments_dropped=self.dropped[Drop.COMMENT],
-            noarchive=self._noarchive(),
+            noarchive="noarchive" in (opt_outs := self._opt_outs()),
+            opt_outs=opt_outs,
+            drift=drift,
+            extractor_failed=self.own_failed,
             paywall=self._paywall(),
             language=self._language(body or lead),
             section=self._section(),
@@ -474,19 +496,8 @@ class _Reader:
         """
         if self.shape.tags > _FALLBACK_TAGS:
             return [], Counter()
-        from trafilatura import extract
-
-        text = extract(
-            self.decoded.text,
-            url=self.url,
-            fast=True,
-            include_comments=False,
-            include_tables=True,
-            output_format="txt",
-        )
-        lines = [
-            Block(text=re.sub(r"^- (?=\S)", "", block.text)) for block in paragraphs(text or "")
-        ]
+        text = self._trafilatura()
+        lines = [Block(text=re.sub(r"^- (?=\S)", "", block.text)) for block in paragraphs(text)]
         if not lines:
             return [], Counter()
         blocks, counts = collect(self.root, named=named)
@@ -503,6 +514,19 @@ class _Reader:
         # Far less than trafilatura has: the walk took the article for side matter.
         sound = _letters(kept) >= min(_letters(lines), max(_MIN_BODY, _letters(lines) // 4))
         return (kept, counts) if sound else (lines, Counter())
+
+    def _trafilatura(self) -> str:
+        from trafilatura import extract
+
+        text = extract(
+            self.decoded.text,
+            url=self.url,
+            fast=True,
+            include_comments=False,
+            include_tables=True,
+            output_format="txt",
+        )
+        return text or ""
 
     def _last_resort(self, named: Sequence[tuple[Element, Drop]]) -> tuple[list[Block], str]:
         """Return the element with the densest text, or the text that JSON-LD carries."""
@@ -550,6 +574,8 @@ class _Reader:
         # A date read off the page by its class is believed only where nothing else gives one:
         # the same classes carry the dates of related articles.
         stated = [f for f in found if f.method != "text"]
+        if not stated and self.own.published is not None:
+            found = [self.own.published]
         used = stated or found
         return choose(used, self.zone), tuple(used)
 
@@ -572,9 +598,59 @@ class _Reader:
 
     # -- the rest ----------------------------------------------------------------------------
 
-    def _noarchive(self) -> bool:
-        bots = ("robots", "googlebot", "bingbot", "news", "googlebot-news", "kiemchung")
-        return any("noarchive" in text.lower() for b in bots for text in self.meta.get(b, ()))
+    def _own(self) -> tuple[Found, str]:
+        """Return what the outlet's own function knows, and what broke in it."""
+        name = self.outlet.extractor if self.outlet else ""
+        if name not in REGISTRY:
+            return Found(), ""
+        parsed = Parsed(
+            url=self.url,
+            root=self.root,
+            meta=self.meta,
+            articles=tuple(self.articles),
+            zone=self.zone,
+        )
+        try:
+            return REGISTRY[name](parsed), ""
+        except Exception as error:  # noqa: BLE001  one outlet's function must not lose its pages
+            return Found(), f"{name}: {type(error).__name__}: {error}"[:300]
+
+    def _drift(self, blocks: Sequence[Block]) -> float | None:
+        """Return 1 - F1 of the words of the selector body against those that trafilatura finds."""
+        if self.shape.tags > _FALLBACK_TAGS:
+            return None
+        theirs = Counter(fold(self._trafilatura()).split())
+        ours = Counter(fold(" ".join(b.text for b in blocks)).split())
+        if not theirs or not ours:
+            return None
+        both = sum((ours & theirs).values())
+        return round(1 - 2 * both / (sum(ours.values()) + sum(theirs.values())), 4)
+
+    def _opt_outs(self) -> tuple[str, ...]:
+        """Return what the page's owner asks for, in meta elements and headers.
+
+        Robots meta and X-Robots-Tag for everybody, for the large crawlers or for us; the TDM
+        Reservation Protocol in both places.
+        """
+        said = [t for b in _BOTS for t in self.meta.get(b, ())]
+        found = set()
+        for name, value in self.headers:
+            key, text = name.lower(), value.lower().strip()
+            if key == "x-robots-tag":
+                agent, colon, rest = text.partition(":")
+                if not colon or agent.strip() in _OPT_OUTS:
+                    said.append(text)
+                elif agent.strip() in _BOTS:
+                    said.append(rest)
+            elif key == "tdm-reservation" and text == "1":
+                found.add("tdm")
+        if "1" in (text.strip() for text in self.meta.get("tdm-reservation", ())):
+            found.add("tdm")
+        for text in said:
+            found |= {w for w in re.split(r"[\s,;]+", text.lower()) if w in _OPT_OUTS}
+            if "none" in re.split(r"[\s,;]+", text.lower()):
+                found.add("noarchive")  # "none" is noindex and nofollow; no copy is safest
+        return tuple(sorted(found))
 
     def _paywall(self) -> bool:
         for article in self.articles:

@@ -15,7 +15,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
@@ -29,8 +29,8 @@ from kiemchung.errors import KiemchungError, PageError
 LIMIT_SECONDS: Final = 10.0
 START_SECONDS: Final = 60.0
 """For the imports of the child, which take 0.2 s on an idle core."""
-MEMORY_BYTES: Final = 2 * 1024**3
-"""Address space of the child; it maps 0.06 GB for usual pages, and 0.2 GB for one of 10 MB."""
+MEMORY_BYTES: Final = 700_000_000
+"""What a page may add to the address space of the child, which its memory cannot exceed."""
 PAGES_PER_CHILD: Final = 2_000
 """A fresh child after so many pages: what a parser leaks or fragments does not add up."""
 
@@ -83,6 +83,7 @@ class Extractor:
         content_type: str | None = None,
         outlet: Outlet | None = None,
         fetched_at: datetime | None = None,
+        headers: Sequence[tuple[str, str]] = (),
     ) -> Page:
         """Return what ``extract_page`` returns for the same arguments.
 
@@ -97,6 +98,7 @@ class Extractor:
             "content_type": content_type,
             "outlet": asdict(outlet) if outlet else None,
             "fetched_at": fetched_at.isoformat() if fetched_at else None,
+            "headers": list(headers),
         }
         deadline = time.monotonic() + self._limit
         try:
@@ -214,7 +216,7 @@ def page_from_json(values: Mapping[str, Any]) -> Page:
     try:
         stamp = plain["published_at"]
         plain["published_at"] = datetime.fromisoformat(stamp) if stamp else None
-        for key in ("tags", "dates"):
+        for key in ("tags", "dates", "opt_outs"):
             plain[key] = tuple(str(v) for v in plain[key])
         return Page(**{f.name: plain[f.name] for f in fields(Page)})
     except (KeyError, TypeError, ValueError) as error:
@@ -242,8 +244,9 @@ def main() -> int:
     """Answer requests on stdin until it closes."""
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not stand between two answers
-    _limit_memory()
     import trafilatura  # noqa: F401  the first page is not to pay for the import
+
+    _limit_memory()
 
     _send(answers, {"ready": True})
     outlets: dict[str, Outlet] = {}
@@ -268,6 +271,7 @@ def _answer(request: Mapping[str, Any], body: bytes, outlets: dict[str, Outlet])
             content_type=request["content_type"],
             outlet=outlets[key] if given else None,
             fetched_at=datetime.fromisoformat(stamp) if stamp else None,
+            headers=[(str(k), str(v)) for k, v in request["headers"]],
         )
     except PageError as error:
         return {"reason": error.reason, "message": error.message}
@@ -278,13 +282,24 @@ def _answer(request: Mapping[str, Any], body: bytes, outlets: dict[str, Outlet])
     return {"page": page_to_json(page)}
 
 
+def _mapped() -> int:
+    """Return the address space that this process has now, in bytes."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):  # no such file on this system
+        return 300_000_000
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def _limit_memory() -> None:
     try:
         import resource
     except ImportError:  # not on Windows
         return
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    limit = MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MEMORY_BYTES, hard)
+    limit = _mapped() + MEMORY_BYTES
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 

@@ -95,6 +95,7 @@ class Outlet:
     max_pages: int | None = None  # asked for in one run; None: the operator's setting
     article_pattern: str = ""
     id_pattern: str = ""  # its first group is the outlet's own article number
+    extractor: str = ""  # a function of crawler.extractors, for what no selector can read
     delay: float | None = None  # seconds between two requests; None: the operator's setting
     timezone: str = DEFAULT_ZONE  # of dates that name none
     date_formats: tuple[str, ...] = ()  # strptime, before the general forms: "%m/%d/%Y %I:%M %p"
@@ -345,6 +346,8 @@ def _outlet(table: dict[str, Any], path: Path) -> Outlet:
     _check_patterns(values, path)
     _check_sitemaps(values.get("sitemaps", ()), path)
     _check_search(values.get("search", ""), path)
+    if values.get("extractor"):
+        _check_extractor(values["extractor"], path)
     _check_zone(values.get("timezone", DEFAULT_ZONE), path)
     if bool(values.get("verified_on")) is not bool(values.get("verified_by")):
         raise _wrong(path, "verified_on", "goes with verified_by", remedy="give both or neither")
@@ -495,6 +498,13 @@ def _check_sitemaps(sitemaps: tuple[str, ...], path: Path) -> None:
                 f"{template!r}: {error!r}",
                 remedy="{year}, {month} and {month:02} are filled in, nothing else",
             ) from error
+
+
+def _check_extractor(name: str, path: Path) -> None:
+    from crawler.extractors import NAMES
+
+    if name not in NAMES:
+        raise _wrong(path, "extractor", f"no function {name!r}", remedy=f"known: {NAMES}")
 
 
 def _check_search(template: str, path: Path) -> None:

@@ -196,6 +196,7 @@ def _pages(data_dir: Path, run_id: str, outlet: Outlet, visits: Sequence[Visit])
                 page = extractor.extract(
                     fetched.body, url=fetched.final_url, content_type=fetched.content_type,
                     outlet=outlet, fetched_at=fetched.fetched_at,
+                    headers=fetched.headers,
                 )  # fmt: skip
             except PageError as error:
                 found.append(SeenPage(url=fetched.url, reason=error.reason, page=None))
@@ -273,7 +274,9 @@ def _about_page(outlet: Outlet, url: str, page: Page) -> Iterator[Doubt]:
         yield _warning("timezone", f"{url}: the date names no zone, {outlet.timezone} is assumed")
     if page.date_conflict:
         yield _warning("selectors.date", f"{url}: dates disagree: {', '.join(page.dates)}")
-    drift = getattr(page, "drift", None)
+    if page.extractor_failed:
+        yield _error("extractor", f"{url}: {page.extractor_failed}")
+    drift = page.drift
     if drift is not None and drift > DRIFT:
         yield _warning("selectors.body", f"{url}: generic extraction disagrees by {drift:.0%}")
     share, accented = vietnamese_share(page.body or page.lead)

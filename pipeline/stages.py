@@ -156,7 +156,7 @@ def article_of(page: Page, fetched: FetchedPage) -> Article:
         lead_method=page.lead_method,
         body_method=page.body_method,
         noarchive=page.noarchive,
-        opt_outs=getattr(page, "opt_outs", ("noarchive",) if page.noarchive else ()),
+        opt_outs=page.opt_outs,
     )
 
 
@@ -204,12 +204,13 @@ def _extract_one(fetched: FetchedPage, outlet: Outlet | None, extractor: Extract
             content_type=fetched.content_type,
             outlet=outlet,
             fetched_at=fetched.fetched_at,
+            headers=fetched.headers,
         )
     except PageError as error:
         return ended("quarantined", error.reason)
     article = article_of(page, fetched)
     found = topic(article.title, article.lead, article.body)
-    drift = getattr(page, "drift", None)
+    drift = page.drift
     if not found.about_cooperatives:
         return ended("quarantined", "off_topic", article, drift)
     article = replace(article, about_cooperatives=True, topic_reason=found.reason)
