@@ -619,8 +619,8 @@ class _Reader:
         """Return 1 - F1 of the words of the selector body against those that trafilatura finds."""
         if self.shape.tags > _FALLBACK_TAGS:
             return None
-        theirs = Counter(fold(self._trafilatura()).split())
-        ours = Counter(fold(" ".join(b.text for b in blocks)).split())
+        theirs = Counter(re.findall(r"\w+", self._trafilatura().lower()))
+        ours = Counter(re.findall(r"\w+", " ".join(b.text for b in blocks).lower()))
         if not theirs or not ours:
             return None
         both = sum((ours & theirs).values())
@@ -648,8 +648,6 @@ class _Reader:
             found.add("tdm")
         for text in said:
             found |= {w for w in re.split(r"[\s,;]+", text.lower()) if w in _OPT_OUTS}
-            if "none" in re.split(r"[\s,;]+", text.lower()):
-                found.add("noarchive")  # "none" is noindex and nofollow; no copy is safest
         return tuple(sorted(found))
 
     def _paywall(self) -> bool:
