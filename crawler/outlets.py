@@ -45,7 +45,9 @@ _HOST: Final = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]*[a-z0-9])?"
 )
 _SAMPLE_SUFFIX: Final = ".example"  # RFC 2606: never resolves on the public network
-_OWN_KEYS: Final = ("name", "hosts", "family", "sample", "verified_on", "verified_by")
+_OWN_KEYS: Final = (
+    "name", "hosts", "family", "sample", "source", "verified_on", "verified_by",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,7 @@ class Outlet:
     lead_prefix: tuple[str, ...] = ()  # "(Chinhphu.vn) - "
     selectors: Selectors = field(default_factory=Selectors)
     expect: Expectation = field(default_factory=Expectation)
+    source: str = ""  # where the facts of an unverified file come from
     verified_on: str = ""  # YYYY-MM-DD
     verified_by: str = ""
     note: str = ""
