@@ -11,6 +11,7 @@ KiemchungError               what went wrong, where, and what to do about it
 │   └── UnknownOutletError   an outlet without a file
 ├── PageError                a page that is quarantined, with its reason
 ├── ModelError               model files missing, changed or of another kind
+│   └── TaggerFileError      the word tagger of the installed underthesea
 ├── StoreError               the store
 │   ├── StoreLockedError     another process owns it
 │   ├── StoreVersionError    a newer or changed schema
@@ -77,6 +78,10 @@ class PageError(KiemchungError):
 
 class ModelError(KiemchungError):
     """Model files are missing, changed or of another kind."""
+
+
+class TaggerFileError(ModelError):
+    """The word tagger that the installed underthesea ships cannot be read."""
 
 
 class StoreError(KiemchungError):

@@ -31,7 +31,7 @@ from models.comparison import FEATURES, ComparisonModel, features, softmax, wind
 from models.tokenizer import CODES_FILE, MAX_LENGTH, PAD, VOCAB_FILE, PhobertBpe
 from models.verdict import Verdict, failed, verdict_of
 from nlp.sentences import sentence_spans
-from nlp.words import phobert_view
+from nlp.words import phobert_views
 
 if TYPE_CHECKING:
     from models.construct import Pair
@@ -47,7 +47,7 @@ OPSET: Final = 17
 
 def view_of(text: str) -> str:
     """Return ``text`` as PhoBERT reads it: word-segmented, sentence by sentence, on one line."""
-    return " ".join(phobert_view(text[a:b]) for a, b in sentence_spans(text))
+    return " ".join(phobert_views([text[a:b] for a, b in sentence_spans(text)]))
 
 
 def pair_ids(bpe: PhobertBpe, claim: str, evidence: str, *, longest: int = MAX_LENGTH) -> list[int]:

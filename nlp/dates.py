@@ -61,6 +61,7 @@ _RELATION: Final = re.compile(
     r"(?:\s+(?:ngày|tháng|năm|đầu|cuối|giữa|hết|mốc|thời\s+điểm))*\s*$",
     re.IGNORECASE,
 )
+_DIGIT: Final = re.compile(r"\d")
 _RELATIONS: Final = {
     "kể từ": DateRelation.FROM, "tính từ": DateRelation.FROM, "bắt đầu từ": DateRelation.FROM,
     "từ": DateRelation.FROM, "từ sau": DateRelation.AFTER, "đến trước": DateRelation.BEFORE,
@@ -190,27 +191,27 @@ def _never(match: re.Match[str], published: date | None) -> None:
     """A lunar date has no day without a lunar calendar."""
 
 
-_PATTERNS: Final[tuple[tuple[re.Pattern[str], DateKind, _Read], ...]] = tuple(
-    (re.compile(pattern, re.IGNORECASE), kind, read)
-    for pattern, kind, read in (
+_PATTERNS: Final[tuple[tuple[re.Pattern[str], DateKind, _Read, bool, tuple[str, ...]], ...]] = tuple(
+    (re.compile(pattern, re.IGNORECASE), kind, read, digit, needs)
+    for pattern, kind, read, digit, needs in (
         (r"(?<!\w)(?:(?:mùng|mồng|ngày)\s+\d{1,2}|rằm)\s+tháng\s+(?:giêng|chạp|\d{1,2}\s+âm\s+lịch)(?!\w)"
          r"|(?<!\w)tháng\s+(?:giêng|chạp)(?!\w)|(?<!\w)(?:mùng|mồng)\s+\d{1,2}\s+tết(?!\w)"
-         r"|(?<!\w)ngày\s+\d{1,2}[/.-]\d{1,2}\s+âm\s+lịch(?!\w)", DateKind.DAY, _never),
-        (rf"(?<![\w/.,])(?:ngày\s+)?{_D}\s?[/.\-]\s?{_M}\s?[/.\-]\s?{_Y}(?![\w/])", DateKind.DAY, _day),
-        (rf"(?<!\w)(?:ngày\s+|mùng\s+|mồng\s+)?{_D}\s+tháng\s+{_M}\s*,?\s*năm\s+{_Y}(?!\w)", DateKind.DAY, _day),
-        (rf"(?<!\w)(?:ngày|mùng|mồng)\s+{_D}\s+tháng\s+{_M}(?![\w/])", DateKind.DAY, _day),
-        (rf"(?<!\w)(?:ngày|sáng|chiều|tối|trưa|đêm|hôm)\s+{_D}\s?[/\-]\s?{_M}(?![\w/%,.]\d|[\w/])", DateKind.DAY, _day),
-        (rf"(?<!\w)tháng\s+{_M}\s*(?:/|-|\s+năm\s+)\s*{_Y}(?!\w)", DateKind.MONTH, _of_month),
-        (rf"(?<![\w/.,]){_M}/{_Y}(?![\w/])", DateKind.MONTH, _of_month),
-        (rf"(?<!\w)quý\s+(?P<q>iv|iii|ii|i|[1-4])(?:\s*(?:/|-|\s+năm)\s*{_Y})?(?!\w)", DateKind.QUARTER, _of_quarter),
-        (rf"(?<!\w)(?P<n>\d{{1,2}})\s+tháng\s+(?P<part>đầu|cuối)\s+năm(?:\s+{_Y}|\s+nay)?(?!\w)", DateKind.PERIOD, _of_months),
-        (rf"(?<!\w)(?:giai\s+đoạn|thời\s+kỳ|nhiệm\s+kỳ|những\s+năm|năm)?\s*(?<![\d/.,-]){_Y}\s?[-–]\s?(?P<z>(?:19|20)\d\d)(?![\w/-])", DateKind.PERIOD, _of_period),
-        (rf"(?<!\w)từ\s+năm\s+{_Y}\s+(?:đến|tới)\s+(?:năm\s+)?(?P<z>(?:19|20)\d\d)(?!\w)", DateKind.PERIOD, _of_period),
-        (rf"(?<!\w)(?:(?P<part>đầu|giữa|cuối|hết)\s+)?năm\s+{_Y}(?![\w/-])", DateKind.YEAR, _of_year),
-        (r"(?<!\w)(?:(?P<part>đầu|giữa|cuối|hết)\s+)?năm\s+(?P<rel>nay|này|ngoái|trước|qua|kia|sau|tới)(?!\w)", DateKind.YEAR, _of_year),
-        (r"(?<!\w)tháng\s+(?P<m>0?[1-9]|1[0-2])(?!\s*(?:tuổi|năm\s+tuổi|lần|âm)|[\w/.,]\d|\w)", DateKind.MONTH, _of_month),
+         r"|(?<!\w)ngày\s+\d{1,2}[/.-]\d{1,2}\s+âm\s+lịch(?!\w)", DateKind.DAY, _never, False, ("giêng", "chạp", "âm lịch", "mùng", "mồng", "rằm")),
+        (rf"(?<![\w/.,])(?:ngày\s+)?{_D}\s?[/.\-]\s?{_M}\s?[/.\-]\s?{_Y}(?![\w/])", DateKind.DAY, _day, True, ()),
+        (rf"(?<!\w)(?:ngày\s+|mùng\s+|mồng\s+)?{_D}\s+tháng\s+{_M}\s*,?\s*năm\s+{_Y}(?!\w)", DateKind.DAY, _day, True, ("tháng",)),
+        (rf"(?<!\w)(?:ngày|mùng|mồng)\s+{_D}\s+tháng\s+{_M}(?![\w/])", DateKind.DAY, _day, True, ("tháng",)),
+        (rf"(?<!\w)(?:ngày|sáng|chiều|tối|trưa|đêm|hôm)\s+{_D}\s?[/\-]\s?{_M}(?![\w/%,.]\d|[\w/])", DateKind.DAY, _day, True, ("ngày", "sáng", "chiều", "tối", "trưa", "đêm", "hôm")),
+        (rf"(?<!\w)tháng\s+{_M}\s*(?:/|-|\s+năm\s+)\s*{_Y}(?!\w)", DateKind.MONTH, _of_month, True, ("tháng",)),
+        (rf"(?<![\w/.,]){_M}/{_Y}(?![\w/])", DateKind.MONTH, _of_month, True, ("/",)),
+        (rf"(?<!\w)quý\s+(?P<q>iv|iii|ii|i|[1-4])(?:\s*(?:/|-|\s+năm)\s*{_Y})?(?!\w)", DateKind.QUARTER, _of_quarter, False, ("quý",)),
+        (rf"(?<!\w)(?P<n>\d{{1,2}})\s+tháng\s+(?P<part>đầu|cuối)\s+năm(?:\s+{_Y}|\s+nay)?(?!\w)", DateKind.PERIOD, _of_months, True, ("tháng",)),
+        (rf"(?<!\w)(?:giai\s+đoạn|thời\s+kỳ|nhiệm\s+kỳ|những\s+năm|năm)?\s*(?<![\d/.,-]){_Y}\s?[-–]\s?(?P<z>(?:19|20)\d\d)(?![\w/-])", DateKind.PERIOD, _of_period, True, ("19", "20")),
+        (rf"(?<!\w)từ\s+năm\s+{_Y}\s+(?:đến|tới)\s+(?:năm\s+)?(?P<z>(?:19|20)\d\d)(?!\w)", DateKind.PERIOD, _of_period, True, ("năm",)),
+        (rf"(?<!\w)(?:(?P<part>đầu|giữa|cuối|hết)\s+)?năm\s+{_Y}(?![\w/-])", DateKind.YEAR, _of_year, True, ("năm",)),
+        (r"(?<!\w)(?:(?P<part>đầu|giữa|cuối|hết)\s+)?năm\s+(?P<rel>nay|này|ngoái|trước|qua|kia|sau|tới)(?!\w)", DateKind.YEAR, _of_year, False, ("năm",)),
+        (r"(?<!\w)tháng\s+(?P<m>0?[1-9]|1[0-2])(?!\s*(?:tuổi|năm\s+tuổi|lần|âm)|[\w/.,]\d|\w)", DateKind.MONTH, _of_month, True, ("tháng",)),
         (r"(?<!\w)(?:hôm\s+nay|sáng\s+nay|chiều\s+nay|hôm\s+qua|hôm\s+kia|ngày\s+mai|"
-         r"tuần\s+(?:này|trước|qua|rồi|tới|sau)|tháng\s+(?:này|trước|qua|rồi|tới|sau))(?!\w)", DateKind.DAY, _of_relative),
+         r"tuần\s+(?:này|trước|qua|rồi|tới|sau)|tháng\s+(?:này|trước|qua|rồi|tới|sau))(?!\w)", DateKind.DAY, _of_relative, False, ("nay", "qua", "kia", "mai", "tuần", "tháng")),
     )
 )  # fmt: skip
 
@@ -245,16 +246,43 @@ def date_values(text: str, *, published: date | None = None) -> tuple[DateValue,
 
 
 def _matches(text: str, taken: bytearray, published: date | None) -> Iterator[_Found]:
-    for pattern, kind, read in _PATTERNS:
-        for match in pattern.finditer(text):
-            start = match.start() + len(match[0]) - len(match[0].lstrip())
-            if any(taken[start : match.end()]):
+    for start, end in _lines(text):
+        line = text[start:end].lower()
+        digit = _DIGIT.search(line) is not None
+        for pattern, kind, read, needs_digit, words in _PATTERNS:
+            # Fifteen searches cost much more than asking for the word that each needs.
+            if (needs_digit and not digit) or (words and not any(w in line for w in words)):
                 continue
-            value = read(match, published)
-            if value is None and kind is DateKind.DAY and match.groupdict().get("y"):
-                continue  # 31/2/2024 is no date
-            taken[start : match.end()] = b"\x01" * (match.end() - start)
-            if value is None:
-                yield start, match.end(), kind, date.min, date.max, False
-            else:
-                yield start, match.end(), *value, True
+            yield from _matches_of(pattern, kind, read, text, start, end, taken, published)
+
+
+def _lines(text: str) -> Iterator[tuple[int, int]]:
+    at = 0
+    for line in text.split("\n"):
+        if line:
+            yield at, at + len(line)
+        at += len(line) + 1
+
+
+def _matches_of(
+    pattern: re.Pattern[str],
+    kind: DateKind,
+    read: _Read,
+    text: str,
+    begin: int,
+    stop: int,
+    taken: bytearray,
+    published: date | None,
+) -> Iterator[_Found]:
+    for match in pattern.finditer(text, begin, stop):
+        start = match.start() + len(match[0]) - len(match[0].lstrip())
+        if any(taken[start : match.end()]):
+            continue
+        value = read(match, published)
+        if value is None and kind is DateKind.DAY and match.groupdict().get("y"):
+            continue  # 31/2/2024 is no date
+        taken[start : match.end()] = b"\x01" * (match.end() - start)
+        if value is None:
+            yield start, match.end(), kind, date.min, date.max, False
+        else:
+            yield start, match.end(), *value, True

@@ -70,6 +70,14 @@ _ABBREVIATIONS: Final = frozenset(
         "co.ltd",
         "h",
         "tc",
+        "ng",
+        "kcn",
+        "ccn",
+        "ql",
+        "đt",
+        "tl",
+        "v",
+        "co",
     ]
 )
 """Lower-cased, without their last dot; they stand before a name, so a sentence never ends there
@@ -118,8 +126,9 @@ _FUNCTION_WORDS: Final = frozenset(
 """Words that begin a sentence and no place name: ``Tôi đến TP. Nhưng không gặp ai.``"""
 _MARKER: Final = re.compile(r"(?:\d{1,3}|[IVXLC]{1,6}|[a-zđ])[.)]")
 _UNIT_BEFORE_NUMBER: Final = frozenset(
-    {"điều", "khoản", "số", "mục", "chương", "phần", "bài", "tập"}
+    {"điều", "khoản", "số", "mục", "chương", "phần", "bài", "tập", "bước"}
 )
+_INITIAL: Final = re.compile(r"[^\W\d_]\.")
 _OPENERS: Final = "\"'“‘«([-–—•*"
 
 
@@ -209,7 +218,9 @@ def _full_stop_ends(line: str, start: int, dot: int, after: str, first: str) -> 
         return False
     if len(word) == 1 and word.isalpha() and word.isupper():
         # An initial: "Nguyễn Văn B. Nhưng ..." ends a sentence, "H. Trần" does not.
-        before = line[start:word_start].split()
+        before = line[max(start, word_start - 48) : word_start].split()
+        if before and _INITIAL.fullmatch(before[-1]):
+            return _begins_with_function_word(after)  # "N. V. Hậu": a name in initials
         return bool(before) and before[-1][:1].isupper() and _is_sentence_start(after)
     if re.fullmatch(r"(?:[^\W\d_]\.){1,6}[^\W\d_]", word) and word.isupper():
         return not first.isdigit() and _is_sentence_start(after)
@@ -220,6 +231,11 @@ def _full_stop_ends(line: str, start: int, dot: int, after: str, first: str) -> 
         if previous[0].endswith(":") or previous[0].endswith(";"):
             return False  # "kết luận: 1. Tăng vốn; 2. Giảm nợ"
     return True
+
+
+def _begins_with_function_word(after: str) -> bool:
+    following = re.match(r"[^\W\d_]+", after.lstrip(_OPENERS))
+    return bool(following and following[0].lower() in _FUNCTION_WORDS)
 
 
 def _is_sentence_start(after: str) -> bool:

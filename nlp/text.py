@@ -11,7 +11,7 @@ import html
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,6 +23,11 @@ _BREAKS: Final = {"\r", "\u2028", "\u2029", "\u0085", "\x0b", "\x0c"}
 _BIDI: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 _ZERO_WIDTH: Final = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad\u180e")
 _ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")
+_UNCLEAN: Final = re.compile(
+    "[^\n\x20-\x7e\u00a1-\u00ac\u00ae-\u00cf\u00d1-\u00ef\u00f1-\u02ff"
+    "\u1ea0-\u1ef9\u2010-\u2015\u2018-\u2027\u2030-\u205e]"
+)
+"""Anything outside of these blocks takes the long way; inside, nothing composes or is removed."""
 MAX_MARKS: Final = 4
 """Combining marks kept on one base letter; Vietnamese needs two, long runs cost quadratic time."""
 _CONTROLS: Final = re.compile(r"<(/?s|mask|pad|unk)>")
@@ -37,8 +42,8 @@ class CanonicalText:
 
     text: str
     removed: dict[str, int]
-    _starts: tuple[int, ...] = field(repr=False)
-    _ends: tuple[int, ...] = field(repr=False)
+    _starts: Sequence[int] = field(repr=False)
+    _ends: Sequence[int] = field(repr=False)
 
     def to_source(self, start: int, end: int) -> tuple[int, int]:
         """Return the span of the raw text that became ``text[start:end]``."""
@@ -56,8 +61,8 @@ class View:
     """A rewritten text whose offsets lead back to the text it is a view of."""
 
     text: str
-    _starts: tuple[int, ...] = field(repr=False)
-    _ends: tuple[int, ...] = field(repr=False)
+    _starts: Sequence[int] = field(repr=False)
+    _ends: Sequence[int] = field(repr=False)
 
     def to_source(self, start: int, end: int) -> tuple[int, int]:
         """Return the span of the viewed text behind ``text[start:end]``."""
@@ -114,6 +119,9 @@ def canonical(raw: str, *, unescape: bool = True) -> CanonicalText:
     characters and lone surrogates are removed and counted by reason; every kind of blank becomes a
     space and every line break ``\\n``; letters are composed (NFC); eth becomes Đ/đ.
     """
+    if not (unescape and _ENTITY.search(raw)) and not _UNCLEAN.search(raw):
+        # Clean text is the rule, and the long way takes a hundred times as long.
+        return CanonicalText(raw, {}, range(len(raw)), range(1, len(raw) + 1))
     removed: Counter[str] = Counter()
     pieces: list[tuple[str, int, int]] = []
     source = _unescaped(raw) if unescape else ((c, i, i + 1) for i, c in enumerate(raw))
