@@ -54,6 +54,12 @@ _Found = tuple[int, int, DateKind, date, date, bool]
 _ROMAN: Final = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "1": 1, "2": 2, "3": 3, "4": 4}
 _D: Final = r"(?P<d>0?[1-9]|[12]\d|3[01])"
 _M: Final = r"(?P<m>0?[1-9]|1[0-2])"
+_COUNT: Final = r"(?:\d{1,2}|một|hai|ba|bốn|năm|sáu|bảy|tám|chín|mười)"
+_COUNTED: Final = re.compile(
+    r"(?:\d|(?<!\w)(?:một|hai|ba|bốn|năm|sáu|bảy|tám|chín|mười|mươi|vài|mấy|nhiều))\s+$",
+    re.IGNORECASE,
+)
+"""Before "năm sau", "tháng trước": a span of time, and no name of a year."""
 _Y: Final = r"(?P<y>(?:19|20)\d\d)"
 _RELATION: Final = re.compile(
     r"(?<!\w)(?P<word>kể\s+từ|tính\s+từ|bắt\s+đầu\s+từ|từ\s+sau|từ|đến\s+trước|trước|sau|tính\s+đến|"
@@ -153,7 +159,7 @@ def _of_year(match: re.Match[str], published: date | None) -> tuple[DateKind, da
         return DateKind.PERIOD, date(year, 1, 1), date(year, 3, 31)
     if part == "giữa":
         return DateKind.PERIOD, date(year, 5, 1), date(year, 8, 31)
-    if part in ("cuối", "hết"):
+    if part == "cuối":
         return DateKind.PERIOD, date(year, 10, 1), date(year, 12, 31)
     return (DateKind.YEAR, *_year(year))
 
@@ -187,6 +193,39 @@ def _of_relative(
     return (DateKind.MONTH, *_month(index // 12, index % 12 + 1))
 
 
+_COUNTS: Final = {"một": 1, "hai": 2, "ba": 3, "bốn": 4, "năm": 5, "sáu": 6, "bảy": 7, "tám": 8,
+                  "chín": 9, "mười": 10}  # fmt: skip
+
+
+def _ago(match: re.Match[str], published: date | None) -> tuple[DateKind, date, date] | None:
+    """Read "cách đây 3 năm", "hai tháng trước"; the unit says how fine the day is known."""
+    if published is None:
+        return None
+    word = (match["n"] or match["n2"]).lower()
+    count = _COUNTS.get(word) or int(word)
+    unit = (match["unit"] or match["unit2"]).lower()
+    if unit == "năm":
+        year = published.year - count
+        return (DateKind.YEAR, *_year(year)) if year >= 1900 else None
+    if unit == "tháng":
+        index = published.year * 12 + published.month - 1 - count
+        return (DateKind.MONTH, *_month(index // 12, index % 12 + 1)) if index > 22800 else None
+    day = published - timedelta(days=count * (7 if unit == "tuần" else 1))
+    return DateKind.DAY, day, day
+
+
+def _until_now(match: re.Match[str], published: date | None) -> tuple[DateKind, date, date] | None:
+    first = date(int(match["y"]), 1, 1)
+    if published is None or first > published:
+        return None
+    return DateKind.PERIOD, first, published
+
+
+def _of_decade(match: re.Match[str], published: date | None) -> tuple[DateKind, date, date]:
+    year = int(match["y"])
+    return DateKind.PERIOD, date(year, 1, 1), date(year + 9, 12, 31)
+
+
 def _never(match: re.Match[str], published: date | None) -> None:
     """A lunar date has no day without a lunar calendar."""
 
@@ -205,10 +244,14 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], DateKind, _Read, bool, tuple[str, 
         (rf"(?<![\w/.,]){_M}/{_Y}(?![\w/])", DateKind.MONTH, _of_month, True, ("/",)),
         (rf"(?<!\w)quý\s+(?P<q>iv|iii|ii|i|[1-4])(?:\s*(?:/|-|\s+năm)\s*{_Y})?(?!\w)", DateKind.QUARTER, _of_quarter, False, ("quý",)),
         (rf"(?<!\w)(?P<n>\d{{1,2}})\s+tháng\s+(?P<part>đầu|cuối)\s+năm(?:\s+{_Y}|\s+nay)?(?!\w)", DateKind.PERIOD, _of_months, True, ("tháng",)),
-        (rf"(?<!\w)(?:giai\s+đoạn|thời\s+kỳ|nhiệm\s+kỳ|những\s+năm|năm)?\s*(?<![\d/.,-]){_Y}\s?[-–]\s?(?P<z>(?:19|20)\d\d)(?![\w/-])", DateKind.PERIOD, _of_period, True, ("19", "20")),
+        (rf"(?<!\w)từ\s+(?:năm\s+)?{_Y}\s+(?:đến|tới)\s+nay(?!\w)", DateKind.PERIOD, _until_now, True, ("nay",)),
+        (r"(?<!\w)(?:thập\s+niên|thập\s+kỷ|những\s+năm|các\s+năm)\s+(?P<y>(?:19|20)\d0)(?![\w/-])", DateKind.PERIOD, _of_decade, True, ("thập", "năm")),
+        (rf"(?<!\w)(?:cách\s+đây\s+(?P<n>{_COUNT})\s+(?P<unit>năm|tháng|tuần|ngày)"
+         rf"|(?P<n2>{_COUNT})\s+(?P<unit2>năm|tháng|tuần|ngày)\s+trước)(?!\s+(?:đó|khi|ngày|thời|lúc|hạn))(?!\w)", DateKind.PERIOD, _ago, False, ("cách đây", "trước")),
+        (rf"(?<!\w)(?:giai\s+đoạn|thời\s+kỳ|nhiệm\s+kỳ|những\s+năm|(?<!\d\s)năm)?\s*(?<![\d/.,-]){_Y}\s?[-–]\s?(?P<z>(?:19|20)\d\d)(?![\w/-])", DateKind.PERIOD, _of_period, True, ("19", "20")),
         (rf"(?<!\w)từ\s+năm\s+{_Y}\s+(?:đến|tới)\s+(?:năm\s+)?(?P<z>(?:19|20)\d\d)(?!\w)", DateKind.PERIOD, _of_period, True, ("năm",)),
-        (rf"(?<!\w)(?:(?P<part>đầu|giữa|cuối|hết)\s+)?năm\s+{_Y}(?![\w/-])", DateKind.YEAR, _of_year, True, ("năm",)),
-        (r"(?<!\w)(?:(?P<part>đầu|giữa|cuối|hết)\s+)?năm\s+(?P<rel>nay|này|ngoái|trước|qua|kia|sau|tới)(?!\w)", DateKind.YEAR, _of_year, False, ("năm",)),
+        (rf"(?<!\w)(?:(?P<part>đầu|giữa|cuối)\s+)?năm\s+{_Y}(?![\w/-])", DateKind.YEAR, _of_year, True, ("năm",)),
+        (r"(?<!\w)(?:(?P<part>đầu|giữa|cuối)\s+)?năm\s+(?P<rel>nay|này|ngoái|trước|qua|kia|sau|tới)(?!\w)", DateKind.YEAR, _of_year, False, ("năm",)),
         (r"(?<!\w)tháng\s+(?P<m>0?[1-9]|1[0-2])(?!\s*(?:tuổi|năm\s+tuổi|lần|âm)|[\w/.,]\d|\w)", DateKind.MONTH, _of_month, True, ("tháng",)),
         (r"(?<!\w)(?:hôm\s+nay|sáng\s+nay|chiều\s+nay|hôm\s+qua|hôm\s+kia|ngày\s+mai|"
          r"tuần\s+(?:này|trước|qua|rồi|tới|sau)|tháng\s+(?:này|trước|qua|rồi|tới|sau))(?!\w)", DateKind.DAY, _of_relative, False, ("nay", "qua", "kia", "mai", "tuần", "tháng")),
@@ -256,6 +299,13 @@ def _matches(text: str, taken: bytearray, published: date | None) -> Iterator[_F
             yield from _matches_of(pattern, kind, read, text, start, end, taken, published)
 
 
+def _is_span(match: re.Match[str], text: str, start: int) -> bool:
+    """Return whether "4 năm sau" was met, which counts years and names none."""
+    if match[0].strip()[:1] in "0123456789" or match.groupdict().get("y"):
+        return False
+    return _COUNTED.search(text[max(0, start - 8) : start]) is not None
+
+
 def _lines(text: str) -> Iterator[tuple[int, int]]:
     at = 0
     for line in text.split("\n"):
@@ -277,6 +327,8 @@ def _matches_of(
     for match in pattern.finditer(text, begin, stop):
         start = match.start() + len(match[0]) - len(match[0].lstrip())
         if any(taken[start : match.end()]):
+            continue
+        if read in (_of_year, _of_relative) and _is_span(match, text, start):
             continue
         value = read(match, published)
         if value is None and kind is DateKind.DAY and match.groupdict().get("y"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 
@@ -58,12 +58,19 @@ _ANAPHOR: Final = (
     r"hiện\s+nay|đang\s+có\s+hiệu\s+lực|đang\s+áp\s+dụng|trước\s+đây|trước\s+đó|sửa\s+đổi)"
 )
 _REFERENCE: Final = re.compile(
-    rf"(?<!\w)(?:(?:{_LOCATOR})(?:\s*,?\s*(?:(?:của|trong|tại)\s+)?(?:{_ANAPHOR}|{_DOCUMENT}))?"
+    rf"(?<!\w)(?:(?:điểm\s+(?P<point3>[a-zđ])\s*,?\s*)?khoản\s+(?P<clause3>\d{{1,2}})\s+điều\s+(?P<pointer3>này)"
+    rf"|(?:{_LOCATOR})\s+(?P<pointer4>nói\s+trên|nêu\s+trên|vừa\s+nêu|kể\s+trên)"
+    rf"|(?:{_LOCATOR.replace('<point>', '<point5>').replace('<clause>', '<clause5>').replace('<article>', '<article5>')})(?:\s*,?\s*(?:(?:của|trong|tại)\s+)?(?:{_ANAPHOR}|{_DOCUMENT}))?"
     rf"|{_ANAPHOR.replace('<akind>', '<akind2>').replace('<pointer>', '<pointer2>')}(?!\s+(?:năm\s+)?\d)"
     rf"|{_DOCUMENT.replace('<kind>', '<kind2>').replace('<name>', '<name2>').replace('<number>', '<number2>').replace('<year>', '<year2>')}"
     rf"|(?P<bare>{_NUMBER}))(?!\w)",
     re.IGNORECASE,
 )
+_LIST: Final = re.compile(
+    r"(?<!\w)điều\s+(?P<list>\d{1,3}[a-z]?(?:\s*,\s*\d{1,3}[a-z]?)*\s*(?:,|và|hoặc)\s*\d{1,3}[a-z]?)"
+    rf"(?=\s+(?:(?:của|trong|tại)\s+)?(?:{_KIND})(?!\w))", re.IGNORECASE
+)  # fmt: skip
+_AND: Final = re.compile(r"\s*(?:,|và|hoặc|;)\s*", re.IGNORECASE)
 _MENTIONED_NUMBER: Final = re.compile(r"\d{4}")
 
 
@@ -73,36 +80,77 @@ def legal_refs(text: str) -> tuple[LegalRef, ...]:
     A kind of document alone ("luật", "nghị quyết của đại hội") is no reference: it needs a number, a
     name with a year or an article, or a pointing word.
     """
-    found = []
-    for match in _REFERENCE.finditer(text):
+    found: list[LegalRef] = []
+    listed: list[tuple[int, list[re.Match[str]]]] = []
+    shown = text
+    for several in _LIST.finditer(text):
+        numbers = list(re.finditer(r"\d{1,3}[a-z]?", several["list"]))
+        begin, last = several.start("list"), several.start("list") + numbers[-1].start()
+        shown = shown[:begin] + " " * (last - begin) + shown[last:]
+        listed.append((begin, numbers[:-1]))
+    for match in _REFERENCE.finditer(shown):
         groups = match.groupdict()
 
         def got(*names: str, groups: dict[str, str | None] = groups) -> str:
             return next((" ".join(v.split()) for n in names if (v := groups[n])), "")
 
-        pointer = got("pointer", "pointer2").lower()
+        pointer = got("pointer", "pointer2", "pointer3", "pointer4").lower()
         number = got("number", "number2", "bare").replace(" ", "")
         name = got("name", "name2").lower()
         year_text = got("year", "year2")
         year = int(year_text) if year_text else _year_of(number)
-        article = got("article")
+        article = got("article", "article5")
         if not (number or article or pointer or name):
             continue
         found.append(
             LegalRef(
                 start=match.start(),
                 end=match.end(),
-                text=match[0],
+                text=text[match.start() : match.end()],
                 kind=got("akind", "akind2", "kind", "kind2").lower(),
                 number=number.upper().replace("TTG", "TTg") if number else "",
                 name="hợp tác xã" if re.fullmatch(r"h\.?t\.?x", name) else (pointer or name),
                 year=year,
                 article=article,
-                clause=got("clause"),
-                point=got("point").lower(),
+                clause=got("clause", "clause3", "clause5"),
+                point=got("point", "point3", "point5").lower(),
                 anaphoric=bool(pointer),
             )
         )
+    return _completed(text, found, listed)
+
+
+def _completed(
+    text: str, found: list[LegalRef], listed: list[tuple[int, list[re.Match[str]]]]
+) -> tuple[LegalRef, ...]:
+    """Give articles named together the document that follows the last of them."""
+    for begin, numbers in listed:
+        whole = next((r for r in found if r.start <= begin < r.end), None)
+        if whole is None:
+            continue
+        last = begin + numbers[-1].end()
+        at = found.index(whole)
+        own = last + len(text[last : whole.end]) - len(text[last : whole.end].lstrip(" ,vàhoặ"))
+        found[at] = replace(whole, start=own, text=text[own : whole.end])
+        for number in reversed(numbers):
+            start, end = begin + number.start(), begin + number.end()
+            one = replace(
+                whole,
+                start=start,
+                end=end,
+                text=text[start:end],
+                article=number[0],
+                clause="",
+                point="",
+            )
+            found.insert(at, one)
+    for i in range(len(found) - 2, -1, -1):
+        ref, after = found[i], found[i + 1]
+        bare = ref.article and not (ref.number or ref.name or ref.kind)
+        if bare and after.article and _AND.fullmatch(text[ref.end : after.start]):
+            found[i] = replace(
+                ref, kind=after.kind, number=after.number, name=after.name, year=after.year
+            )
     return tuple(found)
 
 

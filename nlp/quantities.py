@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -142,6 +142,15 @@ _unit(QuantityKind.COUNT, "pháp nhân")
 _unit(QuantityKind.COUNT, "tổ chức")
 _unit(QuantityKind.COUNT, "doanh nghiệp")
 _unit(QuantityKind.COUNT, "nhiệm kỳ")
+for _noun in (
+    "con", "cây", "xe", "tỉnh", "huyện", "thôn", "lớp", "dự án", "cơ sở", "sản phẩm", "học viên", "giám đốc",
+    "kiểm soát viên", "kế toán", "cán bộ", "nông dân", "hộ nghèo", "chi nhánh", "cửa hàng", "điểm bán",
+    "mô hình", "công trình", "hợp đồng", "hồ sơ", "bộ hồ sơ", "văn bản", "nghị quyết", "cuộc họp", "hội nghị",
+    "trang trại", "nhà máy", "siêu thị", "nhà kho", "tài khoản", "bài viết", "vụ việc", "trường hợp", "địa phương",
+    "quốc gia", "phụ lục", "phần mềm", "loại", "thị trường", "tiêu chí", "nhóm", "đơn vị", "đảng viên", "phụ nữ", "thanh niên", "bản", "làng",
+    "suất", "gian hàng", "công ty", "ngân hàng", "kỳ họp", "chương", "điều khoản", "quỹ tín dụng nhân dân",
+):  # fmt: skip
+    _unit(QuantityKind.COUNT, _noun)
 _UNIT: Final = "|".join(
     re.escape(u).replace(r"\ ", r"\s+") for u in sorted(_UNITS, key=len, reverse=True)
 )
@@ -185,12 +194,16 @@ _WORD: Final = r"một|mốt|hai|ba|bốn|tư|năm|lăm|nhăm|sáu|bảy|bẩy|t
 _NUMBER: Final = rf"(?:{_DIGITS})(?:\s?(?:{_SCALE})(?!\w)(?:\s+(?:rưỡi(?!\w)|\d+(?:,\d+)?\s+(?:{_SCALE})(?!\w)))?)?"
 _WORDED: Final = rf"(?:{_WORD})(?!\w)(?:\s+(?:{_WORD})(?!\w)){{0,14}}"
 _QUANTITY: Final = re.compile(
-    rf"(?<![\w.,/])(?P<low>{_NUMBER})(?:\s*\((?P<echo>[^()\d]{{2,40}})\))?"
+    r"(?<!\w)(?P<fraction>một\s+nửa|(?:một|hai|ba|bốn|năm|sáu|bảy|tám|chín)\s+phần\s+(?:hai|ba|tư|năm|sáu|bảy|tám|chín|mười)|hai\s+phần\s+ba|một\s+phần\s+(?:ba|tư|hai)|ba\s+phần\s+tư|quá\s+bán|quá\s+nửa)(?!\w)"
+    rf"|(?<!\w)(?:hàng|cả|vài|mấy|dăm)\s+(?P<vague>chục|trăm|nghìn|ngàn|vạn|triệu|tỷ|tỉ)(?:\s+(?P<vague_scale>nghìn|ngàn|vạn|triệu|tỷ|tỉ))?"
+    rf"\s+(?P<unit3>{_UNIT})(?!\w)"
+    r"|(?<![\w/.,])(?P<over>[1-9]\d?)\s?/\s?(?P<under>[1-9]\d?)(?=\s+(?:tổng\s+số|số|thành\s+viên|xã\s+viên|đại\s+biểu|vốn|diện\s+tích|"
+    r"hộ|phiếu|phần|trong\s+số|tài\s+sản|thu\s+nhập|lợi\s+nhuận|người|htx|hợp\s+tác\s+xã|doanh\s+thu|lao\s+động|quân\s+số)(?!\w))"
+    rf"|(?<![\w.,/])(?P<low>{_NUMBER})(?:\s*\((?P<echo>[^()\d]{{2,40}})\))?"
     rf"(?:\s?(?:[-–]|đến|tới)\s?(?P<high>{_NUMBER}))?"
     rf"(?:(?P<scale>\s+(?:{_SCALE})(?!\w)))?(?:(?P<gap>\s?)(?P<unit>{_UNIT})(?!\w)(?:\s+(?P<modifier>{_MODIFIERS})(?!\w))?)?"
     rf"|(?<!\w)(?P<words>{_WORDED})(?:\s+(?:đến|tới)\s+(?P<words_high>{_WORDED}))?"
     rf"\s+(?P<unit2>{_UNIT})(?!\w)(?:\s+(?P<modifier2>{_MODIFIERS})(?!\w))?"
-    r"|(?<!\w)(?P<fraction>một\s+nửa|hai\s+phần\s+ba|một\s+phần\s+(?:ba|tư|hai)|ba\s+phần\s+tư|quá\s+bán|quá\s+nửa)(?!\w)"
     r"|(?<!\w)gấp\s+(?P<fold>đôi|ba|bốn|rưỡi|\d+(?:,\d+)?(?=\s+lần))(?:\s+lần)?(?!\w)",
     re.IGNORECASE,
 )
@@ -340,7 +353,38 @@ def extract(text: str, *, published: date | None = None) -> Extraction:
     dates = date_values(hidden, published=published)
     hidden = _hide(hidden, [(d.start, d.end) for d in dates])
     dates = tuple(d for d in dates if d.text.strip())
-    return Extraction(quantities=tuple(_quantities(hidden, text)), dates=dates, legal_refs=refs)
+    quantities = _ranges(text, list(_quantities(hidden, text)))
+    return Extraction(quantities=quantities, dates=dates, legal_refs=refs)
+
+
+_UP_TO: Final = re.compile(r"\s*(?:đến|tới|-|–)\s*", re.IGNORECASE)
+_FROM: Final = re.compile(r"(?<!tăng\s)(?<!giảm\s)(?<!\w)từ\s+$", re.IGNORECASE)
+
+
+def _ranges(text: str, found: list[Quantity]) -> tuple[Quantity, ...]:
+    """Join "từ 5 triệu đồng đến 10 triệu đồng" to one range; "tăng từ" names two figures."""
+    out: list[Quantity] = []
+    for quantity in found:
+        low = out[-1] if out else None
+        if (
+            low is not None
+            and low.unit == quantity.unit != ""
+            and low.upper is None
+            and quantity.upper is None
+            and low.value < quantity.value
+            and _UP_TO.fullmatch(text[low.end : quantity.start])
+            and _FROM.search(text[max(0, low.start - 10) : low.start])
+        ):
+            out[-1] = replace(
+                low,
+                end=quantity.end,
+                text=text[low.start : quantity.end],
+                upper=quantity.value,
+                bound=Bound.RANGE,
+            )
+        else:
+            out.append(quantity)
+    return tuple(out)
 
 
 def _hide(text: str, spans: Sequence[tuple[int, int]]) -> str:
@@ -353,10 +397,19 @@ def _hide(text: str, spans: Sequence[tuple[int, int]]) -> str:
 
 
 def _quantities(hidden: str, text: str) -> Iterator[Quantity]:
+    last = -1
     for match in _QUANTITY.finditer(hidden):
         found = _read(match, hidden)
         if found is None:
             continue
+        per = (
+            bool(match["words"])
+            and found[2] == 1
+            and not hidden[max(0, last) : match.start()].strip()
+        )
+        if last >= 0 and per:
+            continue  # "2 triệu đồng một năm": the year is what the money is for
+        last = match.end()
         kind, unit, value, upper, place, bound, modifier = found
         yield Quantity(
             start=match.start(),
@@ -379,12 +432,32 @@ def _read(match: re.Match[str], hidden: str) -> _Parts | None:
     if match["fraction"]:
         word = " ".join(match["fraction"].lower().split())
         bound = Bound.MORE_THAN if word.startswith("quá") else _bound(hidden, *match.span())
+        if word not in _FRACTIONS:
+            above, _, below = word.partition(" phần ")
+            part = Decimal(_WORDS[above]) / Decimal(_WORDS.get(below, 10)) * 100
+            return (
+                QuantityKind.PERCENT,
+                "%",
+                part,
+                None,
+                Decimal(1),
+                _bound(hidden, *match.span()),
+                "",
+            )
         return QuantityKind.PERCENT, "%", _FRACTIONS[word] * 100, None, Decimal(1), bound, ""
     if match["fold"]:
         word = match["fold"].lower()
         named = {"đôi": "2", "ba": "3", "bốn": "4", "rưỡi": "1.5"}
         value = Decimal(named.get(word, word.replace(",", ".")))
         return QuantityKind.TIMES, "lần", value, None, Decimal(1), Bound.EXACT, ""
+    if match["over"]:
+        over, under = Decimal(match["over"]), Decimal(match["under"])
+        if over >= under:
+            return None
+        bound = _bound(hidden, *match.span())
+        return QuantityKind.PERCENT, "%", over / under * 100, None, Decimal(1), bound, ""
+    if match["vague"]:
+        return _read_vague(match)
     if match["words"]:
         return _read_words(match, hidden)
     return _read_digits(match, hidden)
@@ -396,6 +469,16 @@ def _kind_of(form: str | None) -> tuple[QuantityKind, str]:
     return _UNITS[" ".join(form.lower().split())]
 
 
+def _read_vague(match: re.Match[str]) -> _Parts:
+    """Read "hàng trăm", "vài chục nghìn" as the range that a reader takes it for."""
+    step = Decimal(10) if match["vague"].lower() == "chục" else _SCALES[match["vague"].lower()]
+    if match["vague_scale"]:
+        step *= _SCALES[match["vague_scale"].lower()]
+    few = match[0].split()[0].lower() in ("vài", "mấy", "dăm")
+    kind, unit = _kind_of(match["unit3"])
+    return kind, unit, step * 2 if few else step, step * 10, step, Bound.RANGE, ""
+
+
 def _read_words(match: re.Match[str], hidden: str) -> _Parts | None:
     words = match["words"]
     before = hidden[max(0, match.start() - 16) : match.start()]
@@ -403,7 +486,8 @@ def _read_words(match: re.Match[str], hidden: str) -> _Parts | None:
     may_be_year = low[0] == "năm" and low[1:2] not in [
         [w] for w in ("mươi", "trăm", "chục", *_SCALES)
     ]
-    if may_be_year and _BEFORE_YEAR.search(before):
+    ranged = low == ["năm"] and bool(match["words_high"])
+    if may_be_year and not ranged and _BEFORE_YEAR.search(before):
         return None  # "mỗi năm hợp tác xã ..."
     if low[0] in ("không", "trăm", "mươi", "chục", "rưỡi", "linh", "lẻ", "mốt", "lăm", "nhăm"):
         return None

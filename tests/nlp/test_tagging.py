@@ -100,7 +100,15 @@ def test_it_does_so_for_any_unicode_or_says_that_it_cannot(raw: str) -> None:
     text = old_style(canonical(raw).text).strip()
     (found,) = cut([text])
     # None: the library rewrites a character, so its words cannot be found in the text.
-    assert found is None or found == plain([text])[0]
+    assert found is None or of_letters(found) == of_letters(plain([text])[0])
+
+
+def of_letters(words: list[str]) -> list[str]:
+    """Part what is not made of letters, where two cuts can weigh exactly the same.
+
+    Which of them wins then hangs on the last bit of a sum; the guard cuts there in any case.
+    """
+    return [p for w in words for p in (w.split(" ") if not w.replace(" ", "").isalpha() else [w])]
 
 
 def test_forgetting_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
