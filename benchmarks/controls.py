@@ -54,7 +54,7 @@ def main() -> None:
             claims = check_text(row, day=DAY, judge=judge)["claims"]
             labels[next((str(c["label"]) for c in claims if c["label"]), "none")] += 1
             flags.append(any(c["flagged"] for c in claims))
-        print(f"{name:10} {len(rows)} sentences, detected as wanted {sum(right)}, flagged {sum(flags)}")
+        print(f"{name:10} {len(rows)} sentences, as wanted {sum(right)}, flagged {sum(flags)}")
         print(f"           {dict(labels)}")
         if "--misses" in sys.argv:
             for row, ok, flag in zip(rows, right, flags, strict=True):

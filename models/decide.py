@@ -1504,6 +1504,11 @@ def _supports(claim: ClaimView, passage: Passage, amounts: Amounts) -> tuple[boo
 # --- source --------------------------------------------------------------------------------------
 
 
+_VALIDITY: Final = re.compile(
+    r"(?<!\w)(?:có|hết)\s+hiệu\s+lực(?!\w)|(?<!\w)(?:được|bị)\s+(?:thay\s+thế|bãi\s+bỏ)(?!\w)"
+)
+
+
 def _source(
     claim: ClaimView,
     passage: Passage,
@@ -1521,8 +1526,8 @@ def _source(
     ids = {d.doc_id for d in named}
     of_same = {p.doc_id for p, e in found if e.on_point}
     own_words = normal(f"{passage.text} {passage.citation}")
-    if any(_names(r, own_words) for r in told):  # the rule itself speaks of that document
-        told = []
+    if _VALIDITY.search(claim.view) or any(_names(r, own_words) for r in told):
+        told = []  # the sentence, or the rule itself, speaks of that document
     if told and ids and passage.doc_id not in ids and not ids & of_same:
         ref = told[0]
         return Difference(

@@ -131,6 +131,18 @@ _REBUTTED_INSIDE: Final = re.compile(
     r"khác\s+với\s+(?:tin|lời|những\s+gì|điều|thông\s+tin))(?!\w)",
     re.IGNORECASE | re.DOTALL,
 )
+_RUMOUR: Final = re.compile(
+    r"(?<!\w)(?:tin\s+(?:giả|vịt|thất\s+thiệt|sai|bịa)|đồn\s+(?:đoán|thổi)|lời\s+đồn|rỉ\s+tai|tung\s+tin|trang\s+giả\s+mạo|"
+    r"kẻ\s+xấu|chớ\s+tin|đừng\s+tin|không\s+(?:nên\s+)?tin\s+(?:chuyện|lời|tin|vào)|(?:trước|bác|bác\s+bỏ)\s+(?:tin|thông\s+tin)|"
+    r"trí\s+tưởng\s+tượng|nghĩ\s+sai|hiểu\s+sai|viết\s+nhầm|nói\s+nhầm|cái\s+gọi\s+là|tin\s+đồn)(?!\w)"
+    r"|(?<!\w)(?:là|đều|mới\s+là|đã\s+bị)\s+(?:hoàn\s+toàn\s+)?(?:tin\s+)?(?:sai(?:\s+(?:lầm|lệch|luật|sự\s+thật))?|giả|nhầm(?:\s+lẫn)?|bịa(?:\s+đặt)?|"
+    r"thiếu\s+(?:căn\s+cứ|cơ\s+sở)|(?:không|chưa)\s+đúng(?:\s+(?:luật|sự\s+thật))?|không\s+chính\s+xác|vô\s+căn\s+cứ|bác(?:\s+bỏ)?|dập\s+tắt)"
+    r"[^\w]*$"
+    r"|^\W*(?:kiểm\s+chứng|đính\s+chính|cải\s+chính|sai)\s*:"
+    r"|(?<!\w)(?:không\s+có|chưa\s+có|không\s+hề\s+có)\s+(?:\w+\s+){1,2}nào(?!\w)|(?<!\w)không\s+có\s+(?:cơ\s+sở|căn\s+cứ|chuyện|việc)(?!\w)",
+    re.IGNORECASE,
+)  # fmt: skip
+"""Signs that the sentence itself marks what it repeats as untrue."""
 _REBUTS_PREVIOUS: Final = re.compile(
     r"^\W*(?:(?:tuy\s+nhiên|nhưng|song|thế\s+nhưng|trên\s+thực\s+tế|thực\s+tế|thực\s+ra|về\s+việc\s+này|"
     r"theo\s+[^,.]{2,80}|cơ\s+quan\s+[^,.]{2,80}|đại\s+diện\s+[^,.]{2,80}|ông|bà|vị\s+này)\W+){0,3}"
@@ -286,7 +298,7 @@ def _speech(
     *,
     is_headline: bool,
 ) -> Speech:
-    if _REBUTTED_INSIDE.search(sentence.text):
+    if _REBUTTED_INSIDE.search(sentence.text) or _RUMOUR.search(sentence.text):
         return Speech.REBUTTAL
     if any(_REBUTS_PREVIOUS.search(after.text) for after in following[:1]):
         return Speech.REBUTTAL
