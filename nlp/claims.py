@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kiemchung.domain import Checkability, Claim, Sentence, Speech
+from nlp.checkability import THRESHOLD, load_model
 from nlp.quantities import Extraction, extract
 from nlp.sentences import sentences
 
@@ -268,10 +269,36 @@ def _worthiness(sentence: str, cues: _Cues, checkability: Checkability) -> float
 
 
 def assess(sentence: str) -> tuple[Checkability, float]:
-    """Return the checkability and check-worthiness (0..1) of one sentence read alone."""
+    """Return what the rules alone say of one sentence: checkability and check-worthiness (0..1)."""
+    _, checkability, worthiness = _read_alone(sentence)
+    return checkability, worthiness
+
+
+def assess_all(texts: Sequence[str]) -> list[tuple[Checkability, float]]:
+    """Return checkability and check-worthiness of many sentences, each read alone.
+
+    What the rules let through and the trained classifier takes for a judgement is an opinion. A
+    sentence with a figure, a date or a document in it is left to the rules: the classifier was
+    trained on too few of those to be believed against them.
+    """
+    read = [_read_alone(text) for text in texts]
+    asked = [
+        i
+        for i, (cues, checkability, _) in enumerate(read)
+        if checkability is Checkability.CHECKABLE and not (cues.figure or cues.legal or cues.dated)
+    ]
+    chances = load_model().probabilities([texts[i] for i in asked])
+    opinions = {i for i, chance in zip(asked, chances, strict=True) if chance < THRESHOLD}
+    return [
+        (Checkability.OPINION, round(worthiness * 0.25, 4)) if i in opinions else (kept, worthiness)
+        for i, (_, kept, worthiness) in enumerate(read)
+    ]
+
+
+def _read_alone(sentence: str) -> tuple[_Cues, Checkability, float]:
     cues = _cues(sentence, extract(sentence))
     checkability = _checkability(sentence, cues)
-    return checkability, _worthiness(sentence, cues, checkability)
+    return cues, checkability, _worthiness(sentence, cues, checkability)
 
 
 def _quoted_ranges(text: str) -> list[tuple[int, int]]:
@@ -322,8 +349,9 @@ def detect(text: str, *, title_end: int = 0) -> tuple[Claim, ...]:
     found = sentences(text)
     quoted = _quoted_ranges(text)
     claims = []
-    for i, sentence in enumerate(found):
-        checkability, worthiness = assess(sentence.text)
+    for i, (sentence, (checkability, worthiness)) in enumerate(
+        zip(found, assess_all([s.text for s in found]), strict=True)
+    ):
         claims.append(
             Claim(
                 start=sentence.start,
