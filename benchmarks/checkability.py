@@ -4,7 +4,8 @@
 
 Every figure is of held-out folds (5, seed 0): the sentence that is judged was not trained on.
 Checkable sentences against criticism, opinion and praise; the texts of the reference base and of
-``checkable_rules`` help in training only. ``--write`` trains on all of them and stores the model in ``nlp/data``.
+``checkable_rules`` help in training only. ``--write`` trains on all of them and stores the model in
+``nlp/data``.
 """
 
 from __future__ import annotations

@@ -596,7 +596,8 @@ _SLACK: Final = Decimal("0.10")
 """How far above "hơn X" a figure may lie and still be called that; "gần" and "khoảng" allow half."""
 
 
-def _in_base(quantity: Quantity) -> tuple[str, Decimal]:
+def in_base(quantity: Quantity) -> tuple[str, Decimal]:
+    """Return the base unit of a quantity and how many of it one of its own unit is."""
     return _BASE.get(quantity.unit, (quantity.unit, Decimal(1)))
 
 
@@ -610,7 +611,7 @@ def compare(a: Quantity, b: Quantity) -> Relation:
     """
     if a.kind is not b.kind and not {a.kind, b.kind} <= {QuantityKind.COUNT, QuantityKind.BARE}:
         return Relation.UNRELATED
-    (unit_a, factor_a), (unit_b, factor_b) = _in_base(a), _in_base(b)
+    (unit_a, factor_a), (unit_b, factor_b) = in_base(a), in_base(b)
     if unit_a != unit_b and not {unit_a, unit_b} <= _PEOPLE:
         return Relation.OTHER_UNIT
     x, y = a.value * factor_a, b.value * factor_b

@@ -36,6 +36,8 @@ _BITS: Final = 20
 _BOS, _EOS = 0, 1
 _UNIGRAMS: Final = {"T[-2]": 0, "T[-1]": 1, "T[0]": 2, "T[1]": 3, "T[2]": 4}
 _BIGRAMS: Final = {"T[-2,-1]": 0, "T[-1,0]": 1, "T[0,1]": 2, "T[1,2]": 3}
+_TEMPLATE: Final = ["T[0]", "T[0].lower", "T[0].isdigit", "T[0].istitle", "T[0].is_in_dict"]
+"""What the library is asked of a token that stands alone; the rest is put together here."""
 _TRIGRAMS: Final = {"T[-2,0]": 0, "T[-1,1]": 1, "T[0,2]": 2}
 
 
@@ -339,11 +341,11 @@ class Tagger:
 class _Library:
     """The parts of underthesea that are used as they are."""
 
-    def __init__(self, features: list[str], dictionary: set[str]) -> None:
+    def __init__(self, dictionary: set[str]) -> None:
         from underthesea.pipeline.word_tokenize.regex_tokenize import tokenize
         from underthesea_core import CRFFeaturizer
 
-        self._featurizer = CRFFeaturizer(features, dictionary)
+        self._featurizer = CRFFeaturizer(_TEMPLATE, dictionary)
         self._tokenize = tokenize
 
     def describe(self, token: str) -> dict[str, str]:
@@ -374,18 +376,20 @@ def load_tagger() -> Tagger:
     Raises:
         TaggerFileError: the installed version ships another kind of model.
     """
-    import joblib
-
     quietly_import()
     folder = Path(str(resources.files("underthesea"))) / _FOLDER
     try:
         data = (folder / "models.bin").read_bytes()
-        features = joblib.load(folder / "features.bin")
-        dictionary = joblib.load(folder / "dictionary.bin")
+        words = (
+            resources.files("underthesea.corpus").joinpath("data/Viet74K.txt").read_text("utf-8")
+        )
     except OSError as error:
         raise TaggerFileError(f"{folder.name}: {error}") from error
+    # The pickled dictionary beside the model holds exactly the lines of this list in lower case,
+    # blanks at their ends included; a pickle is never opened here.
+    dictionary = {word.lower() for word in words.split("\n") if word}
     weights = read_crf(data, name=f"{folder.name}/models.bin")
-    return Tagger(weights, frozenset(dictionary), _Library(features, dictionary))
+    return Tagger(weights, frozenset(dictionary), _Library(dictionary))
 
 
 def plain_words(texts: Sequence[str]) -> Iterator[list[str]]:
