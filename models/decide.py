@@ -259,7 +259,7 @@ _NEGATIVE: Final = any_of(
     "không bắt buộc",
     "không nhất thiết", "không cần phải", "không cần", "không thể", "không cho phép", "không bị",
     "không còn", "không", "chưa được", "chưa", "cấm", "nghiêm cấm", "bị cấm",
-    "miễn", "được miễn", "khỏi", "không còn được",
+    "miễn", "được miễn", "khỏi", "không còn được", "phải chấm dứt", "phải dừng", "phải ngừng",
 )  # fmt: skip
 _DOUBLE: Final = any_of("không thể không", "không phải không", "không được không")
 _UNIVERSAL_DENIED: Final = re.compile(
@@ -1067,10 +1067,15 @@ def _denials(view: str) -> list[_Denial]:
     masked = _NO_ONE.sub(lambda m: "\x00" * len(m.group()), masked)
     for hit in _NEGATIVE.finditer(masked):
         clause = re.split(r"[,;.:]| nhưng | mà | song | thì ", view[hit.end() :])[0]
-        words = tuple(t.text for t in content(tokens(clause))[:4])
+        words = tuple(t.text for t in content(tokens(clause))[:6])
+        if words[:2] in _LIGHT and len(words) > 3:
+            words = words[2:]  # "không được hoạt động tín dụng": the credit is what is denied
         if words:
-            found.append(_Denial(hit.group(), hit.start(), hit.end(), words))
+            found.append(_Denial(hit.group(), hit.start(), hit.end(), words[:4]))
     return found
+
+
+_LIGHT: Final = (("hoạt", "động"), ("thực", "hiện"), ("tiến", "hành"), ("triển", "khai"))
 
 
 def _occurrences(view: str, predicate: Sequence[str]) -> list[tuple[int, int]]:
@@ -1505,7 +1510,7 @@ def _supports(claim: ClaimView, passage: Passage, amounts: Amounts) -> tuple[boo
 
 
 _VALIDITY: Final = re.compile(
-    r"(?<!\w)(?:có|hết)\s+hiệu\s+lực(?!\w)|(?<!\w)(?:được|bị)\s+(?:thay\s+thế|bãi\s+bỏ)(?!\w)"
+    r"(?<!\w)(?:có|hết|còn|mất|nguyên)\s+hiệu\s+lực(?!\w)|(?<!\w)(?:được|bị)\s+(?:thay\s+thế|bãi\s+bỏ)(?!\w)"
 )
 
 

@@ -307,7 +307,7 @@ _FILLER: Final = r"(?:\s+(?:là|phải|có|được|cũng|chỉ|đạt|bằng|g�
 _PREFIXES: Final[tuple[tuple[Bound, re.Pattern[str]], ...]] = tuple(
     (bound, re.compile(rf"(?<!\w)(?:{words}){_FILLER}", re.IGNORECASE))
     for bound, words in (
-        (Bound.AT_MOST, r"tối\s+đa|nhiều\s+nhất|không\s+(?:được\s+)?(?:vượt\s+)?quá|không\s+(?:được\s+)?vượt|"
+        (Bound.AT_MOST, r"tối\s+đa|nhiều\s+nhất|không\s+(?:được\s+)?(?:vượt\s+)?quá|không\s+(?:cho\s+)?ai(?:\s+\w+){1,3}\s+quá|không\s+(?:được\s+)?vượt|"
                         r"chưa\s+(?:vượt\s+)?quá|cao\s+nhất|không\s+(?:nhiều\s+|cao\s+|lớn\s+)?hơn|chậm\s+nhất|"
                         r"mức\s+trần|trần|giới\s+hạn|khống\s+chế|dài\s+nhất|trong\s+vòng|trong\s+thời\s+hạn|"
                         r"được\s+(?:phép\s+)?(?:góp\s+)?(?:lên\s+)(?:đến|tới)|không\s+được\s+lớn\s+hơn"),
