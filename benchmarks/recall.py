@@ -1,4 +1,4 @@
-"""Whether the passage that settles a claim is found: recall at 1 and at 5.
+"""Whether the passage that settles a claim is found, and what the whole path makes of the claim.
 
     python benchmarks/recall.py [--misses]
 
@@ -14,7 +14,10 @@ from datetime import date
 from pathlib import Path
 
 from kiemchung import reference
+from kiemchung.config import load_settings
 from nlp.retrieval import PassageIndex
+from pipeline.checking import check_text
+from pipeline.judging import Judge
 
 FILE = Path(__file__).resolve().parents[1] / "tests" / "data" / "retrieval_claims.txt"
 DAY = date(2025, 3, 1)
@@ -24,7 +27,13 @@ def rows() -> list[tuple[str, str]]:
     """Return (topic, claim)."""
     lines = FILE.read_text(encoding="utf-8").split("\n")
     parts = [line.split(" ¦ ") for line in lines if line and not line.startswith("#")]
-    return [(topic, claim) for topic, claim in parts]
+    return [(topic, claim) for topic, _, claim in parts]
+
+
+def truths() -> list[bool]:
+    """Return whether each claim is true."""
+    lines = FILE.read_text(encoding="utf-8").split("\n")
+    return [" ¦ true ¦ " in line for line in lines if line and not line.startswith("#")]
 
 
 def ranks(index: PassageIndex) -> list[tuple[int, bool]]:
@@ -48,6 +57,21 @@ def main() -> None:
         point = sum(p for _, p in found)
         print(f"{name:14} {count} claims: recall@1 {first / count:.3f}, @5 {five / count:.3f}, "
               f"on point {point / count:.3f}")  # fmt: skip
+    judge = Judge.load(load_settings())
+    flags, said = [], []
+    for _, claim in rows():
+        claims = check_text(claim, day=DAY, judge=judge)["claims"]
+        flags.append(any(c["flagged"] for c in claims))
+        said.append(any(c["label"] == "SUPPORTED" for c in claims))
+    true = truths()
+    wrong = [c for (_, c), f, t in zip(rows(), flags, true, strict=True) if f and t]
+    false_said = [c for (_, c), s, t in zip(rows(), said, true, strict=True) if s and not t]
+    print(f"{true.count(False)} false claims: {sum(flags) - len(wrong)} flagged, "
+          f"{len(false_said)} called supported")  # fmt: skip
+    print(f"{true.count(True)} true claims: {sum(said) - len(false_said)} supported, "
+          f"{len(wrong)} flagged")  # fmt: skip
+    for claim in wrong + false_said:
+        print(f"  wrong: {claim}")
     if "--misses" in sys.argv:
         for (topic, claim), (rank, point) in zip(rows(), ranks(index), strict=True):
             if not point:

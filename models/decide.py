@@ -34,6 +34,7 @@ from kiemchung.domain import (
 )
 from models.comparison import content, tokens
 from models.cues import ABSOLUTE, UNBOUNDED, UPPER, any_of, normal
+from models.support import doubt
 from models.verdict import Verdict, VerdictModel
 from nlp.quantities import Bound, DateRelation, DateValue, LegalRef, Quantity, Relation, extract
 from nlp.quantities import compare as compare_quantities
@@ -600,7 +601,7 @@ def _read(
             hard=hard or any(d.kind is Distortion.NEGATION for d in differences),
         )
     supported, sure = _supports(claim, passage, amounts)
-    if supported and _one_denies(claim, passage):
+    if supported and (_one_denies(claim, passage) or doubt(claim.view, normal(passage.text))):
         return Finding(
             passage=passage, evidence=evidence, stance=Stance.UNCLEAR,
             explained=amounts.explained | same_days,
@@ -762,12 +763,19 @@ def _value_equal(ours: Quantity, theirs: Quantity) -> bool:
     return compare_quantities(ours, theirs) is Relation.EQUAL
 
 
-_NOT_OVER: Final = re.compile(r"(?<!\w)không\s(?:\w+\s){0,3}(?:quá|vượt|hơn|lâu hơn|cao hơn)\s+$")
+_NOT_OVER: Final = re.compile(r"(?<!\w)không\s(?:\w+\s){0,6}(?:quá|vượt|hơn|lâu hơn|cao hơn)\s+$")
+
+
+_AHEAD: Final = re.compile(r"\s+trước(?!\w)")
+_BEFOREHAND: Final = re.compile(r"(?<!\w)trước (?:ít nhất|tối thiểu|chậm nhất)?\s*$")
+_AMONG: Final = re.compile(r"(?<!\w)(?:trong đó|gồm cả|kể cả)(?!\w)")
 
 
 def _bounds_clash(claim: ClaimView, ours: Quantity, theirs: Quantity) -> bool:
     if ours.bound in _FLOORS and _NOT_OVER.search(claim.view[: ours.start]):
         return False  # "không kéo dài quá 12 tháng" is a ceiling, however far its parts stand
+    if _AHEAD.match(claim.view[ours.end :]) or _BEFOREHAND.search(claim.view[: ours.start]):
+        return False  # "trước ít nhất 3 ngày" and "chậm nhất 3 ngày trước" are one deadline
     return (ours.bound in _FLOORS and theirs.bound in _CEILINGS) or (
         ours.bound in _CEILINGS and theirs.bound in _FLOORS
     )
@@ -841,7 +849,8 @@ def _amounts(
             contradicted.add(index)
             differences.append(_number(claim, ours, equal[0], Distortion.NUMBER, bounds=True))
             continue
-        if not _contradicts(ours, mine) or _both_told(claim, ours, mine, later):
+        part = matched and _AMONG.search(claim.view[: ours.start])  # "ba loại, trong đó hai ..."
+        if part or not _contradicts(ours, mine) or _both_told(claim, ours, mine, later):
             explained.add(index)
             continue
         contradicted.add(index)

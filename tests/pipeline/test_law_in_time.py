@@ -56,9 +56,25 @@ def test_the_passage_that_settles_a_claim_is_found() -> None:
     index = PassageIndex(base.passages, base.documents)
     rows = lines("retrieval_claims.txt")
     found = first = 0
-    for topic, claim in rows:
+    for topic, _, claim in rows:
         topics = [p.topic for p, _ in index.retrieve(claim, date(2025, 3, 1), k=5).found]
         found += topic in topics
         first += topics[:1] == [topic]
     assert found >= 0.98 * len(rows)
     assert first >= 0.95 * len(rows)
+
+
+def test_true_claims_are_not_flagged_and_false_ones_not_borne_out(judge: Judge) -> None:
+    flagged = found = borne_out = false = 0
+    for _, truth, claim in lines("retrieval_claims.txt"):
+        claims = check_text(claim, day=date(2025, 3, 1), judge=judge)["claims"]
+        hit = any(c["flagged"] for c in claims)
+        if truth == "true":
+            flagged += hit
+        else:
+            false += 1
+            found += hit
+            borne_out += any(c["label"] == "SUPPORTED" for c in claims)
+    assert flagged == 0
+    assert borne_out <= 0.02 * false
+    assert found >= 0.55 * false
