@@ -42,6 +42,17 @@ from kiemchung.errors import InputError, KiemchungError
 from kiemchung.store import Account, Item, QueueEntry, ShownPassage, Store
 from kiemchung.store.accounts import MIN_PASSWORD
 from kiemchung.store.inbox import waiting
+from nlp.sentences import sentences
+from nlp.structure import (
+    Attribution,
+    ClaimKind,
+    Part,
+    Resolved,
+    attribution,
+    claim_kind,
+    parts,
+    resolve,
+)
 
 LOG = logging.getLogger(__name__)
 PAGE_LENGTH: Final = 50
@@ -459,6 +470,7 @@ def create_app(
                 item.article, item.mention.start, item.mention.end, marking.marks(differences)
             ),
             claim=marking.pieces(item.mention.text, marking.marks(differences)),
+            structure=_structure(item),
             passages=[(p, _evidence_pieces(p, differences)) for p in item.passages],
             differences=differences,
             previous=found[here - 1].mention_key if here else None,
@@ -616,6 +628,29 @@ def create_app(
 
 def _random() -> str:
     return secrets.token_urlsafe(24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Structure:
+    """How a claim is built, read again from the article whenever it is shown."""
+
+    kind: ClaimKind
+    said: Attribution | None
+    parts: tuple[Part, ...]
+    context: tuple[Resolved, ...]
+
+
+def _structure(item: Item) -> _Structure:
+    text = item.mention.text
+    # Paragraphs before the claim hold more than the few sentences that are looked back.
+    before = item.article.text[max(0, item.mention.start - 3000) : item.mention.start]
+    found = parts(text)
+    return _Structure(
+        kind=claim_kind(text),
+        said=attribution(text),
+        parts=found if len(found) > 1 else (),
+        context=resolve(text, [s.text for s in sentences(before)]),
+    )
 
 
 def _evidence_pieces(

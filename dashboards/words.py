@@ -16,6 +16,7 @@ from kiemchung.domain import (
     Speech,
     Status,
 )
+from nlp.structure import ClaimKind
 
 VIETNAM: Final = timezone(timedelta(hours=7))
 
@@ -128,3 +129,13 @@ def host(address: str) -> str:
         return urlsplit(address).hostname or ""
     except ValueError:
         return ""
+
+
+KINDS: Final = {
+    ClaimKind.RULE: "quy định",
+    ClaimKind.QUANTITY: "số liệu",
+    ClaimKind.DEFINITION: "định nghĩa",
+    ClaimKind.COMPARISON: "so sánh",
+    ClaimKind.QUOTATION: "lời dẫn",
+    ClaimKind.EVENT: "sự việc",
+}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from kiemchung.domain import Checkability, Evidence, Passage, Status
+from kiemchung.domain import Checkability, Claim, Evidence, Passage, Status
 from nlp.claims import detect
-from nlp.text import canonical
+from nlp.structure import attribution, claim_kind, parts, resolve
+from nlp.text import CanonicalText, canonical
 from pipeline.judging import Judge
 from pipeline.reading import day_of
 
@@ -23,6 +24,32 @@ def evidence_row(evidence: Evidence, passages: Mapping[str, Passage]) -> dict[st
         "valid_from": passage.valid_from.isoformat(),
         "valid_to": passage.valid_to.isoformat() if passage.valid_to else None,
         "url": passage.url,
+    }
+
+
+def _structure(claim: Claim, before: Sequence[Claim], clean: CanonicalText) -> dict[str, Any]:
+    """Return kind, parts, speaker and resolved context; offsets as everywhere in the answer."""
+
+    def place(start: int, end: int) -> dict[str, int]:
+        first, last = clean.to_source(claim.start + start, claim.start + end)
+        return {"start": first, "end": last}
+
+    found = parts(claim.text)
+    said = attribution(claim.text)
+    return {
+        "kind": str(claim_kind(claim.text)),
+        "parts": [
+            place(p.start, p.end) | {"text": p.text, "subject": p.subject}
+            for p in (found if len(found) > 1 else ())
+        ],
+        "attribution": said
+        and place(said.start, said.end)
+        | {"verb": said.verb, "role": said.role, "is_direct": said.is_direct},
+        "context": [
+            place(r.start, r.end)
+            | {"text": r.text, "meaning": r.meaning, "sentences_back": r.sentences_back}
+            for r in resolve(claim.text, [c.text for c in before])
+        ],
     }
 
 
@@ -44,6 +71,7 @@ def check_text(text: str, *, day: date, judge: Judge, record_id: str = "") -> di
             "checkability": str(claim.checkability),
             "check_worthiness": claim.check_worthiness,
             "speech": str(claim.speech),
+            **_structure(claim, claims[:place], clean),
             "as_of": about.day.isoformat(),
             "as_of_method": str(about.method),
             "status": str(Status.ABSTAINED),

@@ -393,13 +393,13 @@ def claims(
     as_json: AsJson = False,
 ) -> None:
     """Say of single sentences whether they can be checked, and how much it would matter."""
-    from nlp.claims import assess
+    from nlp.claims import assess_all
     from nlp.text import canonical
     from pipeline.records import read_records, write_records
 
     def rows() -> Iterator[dict[str, Any]]:
         for record in read_records(jsonl, ("id", "text")):
-            checkability, worthiness = assess(canonical(record["text"]).text)
+            ((checkability, worthiness),) = assess_all([canonical(record["text"]).text])
             yield {
                 "id": record["id"],
                 "check_worthiness": worthiness,
