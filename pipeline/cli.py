@@ -693,6 +693,29 @@ def reference_show(
         raise InputError(f"nothing matches {query!r}")
 
 
+@reference_app.command("reviews")
+def reference_reviews(data: Data = None, as_json: AsJson = False) -> None:
+    """List past decisions whose evidence has changed in the base since."""
+    from dataclasses import asdict
+
+    from kiemchung import reference
+    from pipeline.touched import touched
+
+    base = reference.load(_settings().reference_dir)
+    with _store(data) as store:
+        found = touched(store.decided_passages(), base.passages, base.documents)
+    lines = [
+        f"{t.mention_key}  {t.decision}  {t.passage_id} {t.change}\n  {t.text}\n"
+        f"  before: {t.before or '-'}\n  now: {t.now or '-'}"
+        for t in found
+    ]
+    _result(
+        [asdict(t) for t in found],
+        as_json=as_json,
+        lines=lines or ["no decision is touched by the base as it is now"],
+    )
+
+
 @reference_app.command("import")
 def reference_import(
     source: Annotated[Path, typer.Argument(help="Codified statutes as JSON.")],

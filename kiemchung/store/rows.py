@@ -164,6 +164,19 @@ class ItemReview:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecidedPassage:
+    """A passage on point that stood beside a claim when a person decided it."""
+
+    mention_key: int
+    text: str
+    as_of: date
+    decision: Decision
+    passage_id: str
+    sha256: str
+    passage_text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """A mention with its article, its passages and what was said about it."""
 

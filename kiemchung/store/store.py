@@ -42,6 +42,7 @@ from kiemchung.store.rows import (
     Account,
     BlindChoice,
     Copy,
+    DecidedPassage,
     FlagRow,
     Item,
     ItemReview,
@@ -826,6 +827,18 @@ class Store:
             ItemReview(review=convert.review(r), mention_key=r["mention_key"], text=r["text"])
             for r in rows
         ]
+
+    def decided_passages(self) -> list[DecidedPassage]:
+        """Return what stood on point beside each claim that is decided now, as it was then."""
+        rows = self._read(
+            "SELECT r.mention_key, m.text, m.as_of, r.decision, p.passage_id, p.sha256,"
+            " p.text AS passage_text FROM current_review AS r JOIN mention AS m USING (mention_key)"
+            " JOIN judgement AS j ON j.judgement_key = r.judgement_key"
+            " JOIN judgement_evidence AS e ON e.judgement_key = r.judgement_key AND e.on_point"
+            " JOIN passage AS p ON p.passage_key = e.passage_key"
+            " WHERE r.decision <> 'SKIPPED' ORDER BY r.mention_key, e.rank"
+        )
+        return [DecidedPassage(**(r | {"decision": Decision(r["decision"])})) for r in rows]
 
     # -- accounts --------------------------------------------------------------------------------
 
