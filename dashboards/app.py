@@ -39,6 +39,7 @@ from dashboards.security import (
 )
 from kiemchung.domain import Decision, Difference, Distortion
 from kiemchung.errors import InputError, KiemchungError
+from kiemchung.reference.exceptions import charter_decides, exceptions
 from kiemchung.store import Account, Item, QueueEntry, ShownPassage, Store
 from kiemchung.store.accounts import MIN_PASSWORD
 from kiemchung.store.inbox import waiting
@@ -130,6 +131,7 @@ def templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(words=words, Decision=Decision, Distortion=Distortion)
+    environment.globals.update(exceptions=exceptions, charter_decides=charter_decides)
     environment.filters.update(
         day=words.day, moment=words.moment, share=words.share, link=words.link, host=words.host
     )

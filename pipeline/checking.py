@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from kiemchung.domain import Checkability, Claim, Evidence, Passage, Status
+from kiemchung.reference.exceptions import charter_decides, exceptions
 from nlp.claims import detect
 from nlp.structure import attribution, claim_kind, parts, resolve
 from nlp.text import CanonicalText, canonical
@@ -24,6 +25,9 @@ def evidence_row(evidence: Evidence, passages: Mapping[str, Passage]) -> dict[st
         "valid_from": passage.valid_from.isoformat(),
         "valid_to": passage.valid_to.isoformat() if passage.valid_to else None,
         "url": passage.url,
+        "conditions": list(passage.conditions),
+        "exceptions": list(exceptions(passage.text)),
+        "charter_decides": charter_decides(passage.text),
     }
 
 
