@@ -10,7 +10,7 @@ from kiemchung.domain import Checkability, Claim, Evidence, Passage, Status
 from kiemchung.reference.exceptions import charter_decides, exceptions
 from nlp.claims import detect
 from nlp.structure import attribution, claim_kind, parts, resolve
-from nlp.text import CanonicalText, canonical
+from nlp.text import CanonicalText, canonical, is_undiacritised
 from pipeline.judging import Judge
 from pipeline.reading import day_of
 
@@ -109,4 +109,10 @@ def check_text(text: str, *, day: date, judge: Judge, record_id: str = "") -> di
             if found.error:
                 row["error"] = found.error
         rows.append(row)
-    return {"id": record_id, "date": day.isoformat(), "claims": rows}
+    return {
+        "id": record_id,
+        "date": day.isoformat(),
+        "undiacritised": is_undiacritised(clean.text),
+        "removed": clean.removed,
+        "claims": rows,
+    }
