@@ -85,6 +85,7 @@ def check_text(text: str, *, day: date, judge: Judge, record_id: str = "") -> di
             "p_refuted": None,
             "p_nei": None,
             "flagged": False,
+            "topic": "",
             "evidence": [],
             "differences": [],
         }
@@ -100,6 +101,9 @@ def check_text(text: str, *, day: date, judge: Judge, record_id: str = "") -> di
                 "p_refuted": found.p_refuted,
                 "p_nei": found.p_nei,
                 "flagged": found.flagged,
+                "topic": next(
+                    (judge.by_id[e.passage_id].topic for e in found.evidence if e.on_point), ""
+                ),
                 "evidence": [evidence_row(e, judge.by_id) for e in found.evidence],
                 "differences": [
                     {"kind": str(d.kind), "claim": d.claim, "evidence": d.evidence}

@@ -78,3 +78,10 @@ def test_true_claims_are_not_flagged_and_false_ones_not_borne_out(judge: Judge) 
     assert flagged == 0
     assert borne_out <= 0.02 * false
     assert found >= 0.55 * false
+
+
+def test_a_claim_takes_the_topic_of_its_passage(judge: Judge) -> None:
+    sentence = "Hợp tác xã phải có ít nhất 5 thành viên. Trời hôm nay rất đẹp."
+    first, second = check_text(sentence, day=date(2025, 3, 1), judge=judge)["claims"]
+    assert (first["topic"], second["topic"]) == ("coop.min_members", "")
+    assert first["evidence"][0]["conditions"] == ["thành viên chính thức"]
