@@ -326,16 +326,21 @@ _SUFFIXES: Final[tuple[tuple[Bound, re.Pattern[str]], ...]] = (
 )  # fmt: skip
 
 
+_LETTER: Final = re.compile(r"[^\W\d_]")
+
+
 def _bound(text: str, start: int, end: int) -> Bound:
     before = text[max(0, start - 48) : start]
-    clause = re.split(r"[,;:.!?()]\s", before)[-1]
-    for bound, pattern in _PREFIXES:
-        if pattern.search(clause):
-            return bound
+    if _LETTER.search(before):  # a column of bare figures has no bounds to look for
+        clause = re.split(r"[,;:.!?()]\s", before)[-1]
+        for bound, pattern in _PREFIXES:
+            if pattern.search(clause):
+                return bound
     after = text[end : end + 60]
-    for bound, pattern in _SUFFIXES:
-        if pattern.match(after):
-            return bound
+    if _LETTER.search(after):
+        for bound, pattern in _SUFFIXES:
+            if pattern.match(after):
+                return bound
     return Bound.EXACT
 
 

@@ -164,3 +164,11 @@ def test_time_grows_with_the_text_and_no_faster() -> None:
 )
 def test_a_wish_about_a_rule_is_not_the_rule(text: str) -> None:
     assert assess(text)[0] is Checkability.OPINION
+
+
+def test_a_sentence_of_absurd_length_is_no_claim_and_costs_little() -> None:
+    for shape in ("không ", "rất ", "phải được ", "5% "):
+        text = shape * 20_000
+        (claim,) = detect(text.strip())
+        assert claim.checkability is Checkability.UNDERSPECIFIED
+        assert claim.check_worthiness == 0.0
