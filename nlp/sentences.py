@@ -128,6 +128,7 @@ _MARKER: Final = re.compile(r"(?:\d{1,3}|[IVXLC]{1,6}|[a-zđ])[.)]")
 _UNIT_BEFORE_NUMBER: Final = frozenset(
     {"điều", "khoản", "số", "mục", "chương", "phần", "bài", "tập", "bước"}
 )
+_NEAR: Final = 48
 _INITIAL: Final = re.compile(r"[^\W\d_]\.")
 _OPENERS: Final = "\"'“‘«([-–—•*"
 
@@ -208,7 +209,8 @@ def _full_stop_ends(line: str, start: int, dot: int, after: str, first: str) -> 
         word_start -= 1
     word = line[word_start:dot].lstrip("\"'“‘«([").rstrip(",;")
     lower = word.lower()
-    is_first = not line[start:word_start].strip(" \"'“‘«([-–—•")
+    # What stands far back is no list marker; a bound keeps a line of initials linear.
+    is_first = word_start - start <= _NEAR and not line[start:word_start].strip(" \"'“‘«([-–—•")
     if is_first and _MARKER.fullmatch(f"{word}."):
         return False  # "1. Hợp tác xã": a list marker
     if lower in _ABBREVIATIONS:
@@ -218,14 +220,14 @@ def _full_stop_ends(line: str, start: int, dot: int, after: str, first: str) -> 
         return False
     if len(word) == 1 and word.isalpha() and word.isupper():
         # An initial: "Nguyễn Văn B. Nhưng ..." ends a sentence, "H. Trần" does not.
-        before = line[max(start, word_start - 48) : word_start].split()
+        before = line[max(start, word_start - _NEAR) : word_start].split()
         if before and _INITIAL.fullmatch(before[-1]):
             return _begins_with_function_word(after)  # "N. V. Hậu": a name in initials
         return bool(before) and before[-1][:1].isupper() and _is_sentence_start(after)
     if re.fullmatch(r"(?:[^\W\d_]\.){1,6}[^\W\d_]", word) and word.isupper():
         return not first.isdigit() and _is_sentence_start(after)
     if word.isdigit() or _MARKER.fullmatch(f"{word}."):
-        previous = line[start:word_start].split()[-1:] or [""]
+        previous = line[max(start, word_start - _NEAR) : word_start].split()[-1:] or [""]
         if previous[0].lower() in _UNIT_BEFORE_NUMBER and first.isupper():
             return False  # "Điều 9. Quyền của ..."
         if previous[0].endswith(":") or previous[0].endswith(";"):
