@@ -12,7 +12,7 @@ but the vocabulary lacks get ids above the mask, so that the merges stay legal, 
 
 from __future__ import annotations
 
-import itertools
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +22,9 @@ from typing import Final
 from tokenizers import Regex, Tokenizer
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import Split
+from tokenizers.trainers import BpeTrainer
 
-from kiemchung.errors import ModelError
+from kiemchung.errors import InputError, ModelError
 
 BOS, PAD, EOS, UNK = 0, 1, 2, 3
 SPECIALS: Final = ("<s>", "<pad>", "</s>", "<unk>")
@@ -35,6 +36,7 @@ CODES_FILE: Final = "bpe.codes"
 _SPACES: Final = re.compile(r"[\s\x1c-\x1f]+")
 _CONTROL: Final = re.compile(r"<(/?s|pad|unk|mask)>", re.IGNORECASE)
 _END: Final = "</w>"
+_MOST: Final = 50_000  # a word counts at most this often: the ranks do not change, memory does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,61 +181,58 @@ def _read_codes(path: Path) -> tuple[list[tuple[str, str]], int]:
     return merges, dropped
 
 
-def train_files(sentences: Sequence[str], folder: Path, *, merges: int) -> Path:
-    """Learn a small BPE and write it in the two-file format; for own encoders and for tests.
+def train_files(sentences: Sequence[str], folder: Path, *, size: int) -> Path:
+    """Learn a BPE of at most ``size`` ids and write it in the two-file format.
 
-    The greedy pair merging of Sennrich et al. 2016 over white-space words; ties go to the pair
-    that sorts first, so the same text gives the same files.
+    The greedy pair merging of Sennrich et al. 2016 over white-space words, by the `tokenizers`
+    library. Pieces that only lead to longer ones get no id; the same text gives the same files.
 
     Raises:
         ValueError: no words to learn from.
+        InputError: so few ids that not even single characters fit.
     """
-    counts: dict[tuple[str, ...], int] = {}
+    counts: dict[str, int] = {}
     for sentence in sentences:
         for word in neutral(sentence).split():
-            symbols = (*word[:-1], word[-1] + _END)
-            counts[symbols] = counts.get(symbols, 0) + 1
+            counts[word] = counts.get(word, 0) + 1
     if not counts:
         raise ValueError("no words to learn from")
-    learned: list[tuple[str, str, int]] = []
-    for _ in range(merges):
-        pairs: dict[tuple[str, str], int] = {}
-        for symbols, n in counts.items():
-            for pair in itertools.pairwise(symbols):
-                pairs[pair] = pairs.get(pair, 0) + n
-        if not pairs:
-            break
-        best = min(pairs, key=lambda p: (-pairs[p], p))
-        learned.append((*best, pairs[best]))
-        counts = {_merged(symbols, best): n for symbols, n in counts.items()}
-    tokens: dict[str, int] = {}
-    alphabet = {c for symbols in counts for s in symbols for c in s.removesuffix(_END)}
-    for symbols, n in counts.items():
-        for symbol in symbols:
-            name = symbol.removesuffix(_END) if symbol.endswith(_END) else f"{symbol}@@"
-            tokens[name] = tokens.get(name, 0) + n
-    for char in sorted(alphabet):
-        tokens.setdefault(char, 0)
-        tokens.setdefault(f"{char}@@", 0)
+    room = size - len(SPECIALS) - 1
+    if room < 16:
+        raise InputError(f"{size} ids hold no alphabet", where="vocabulary", remedy="at least 21")
+    learner = Tokenizer(BPE(unk_token="<unk>", end_of_word_suffix=_END))
+    learner.pre_tokenizer = Split(Regex(r"[\s\x1c-\x1f]+"), behavior="removed")
+    trainer = BpeTrainer(
+        vocab_size=room + 1,
+        special_tokens=["<unk>"],
+        min_frequency=2,
+        limit_alphabet=max(16, room // 10),
+        end_of_word_suffix=_END,
+        show_progress=False,
+    )
+    learner.train_from_iterator(
+        (" ".join([word] * min(n, _MOST)) for word, n in sorted(counts.items())), trainer
+    )
+    merges = [tuple(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]
+    used: dict[str, int] = {}
+    words = list(counts)
+    for word, found in zip(words, learner.encode_batch(words), strict=True):
+        for piece in found.tokens:
+            used[piece] = used.get(piece, 0) + counts[word]
+    used.pop("<unk>", None)
+    single = {piece: 0 for piece in learner.get_vocab() if len(piece.removesuffix(_END)) == 1}
+    pieces = single | used
+    tokens = {
+        piece.removesuffix(_END) if piece.endswith(_END) else f"{piece}@@": n
+        for piece, n in pieces.items()
+    }
     folder.mkdir(parents=True, exist_ok=True)
     ordered = sorted(tokens.items(), key=lambda item: (-item[1], item[0]))
     (folder / VOCAB_FILE).write_text(
         "".join(f"{name} {n}\n" for name, n in ordered), encoding="utf-8"
     )
     (folder / CODES_FILE).write_text(
-        "".join(f"{a} {b} {n}\n" for a, b, n in learned), encoding="utf-8"
+        "".join(f"{a} {b} {used.get(a + b, 0)}\n" for a, b in merges if not _SPACES.search(a + b)),
+        encoding="utf-8",
     )
     return folder
-
-
-def _merged(symbols: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
-    out: list[str] = []
-    i = 0
-    while i < len(symbols):
-        if symbols[i : i + 2] == pair:
-            out.append(symbols[i] + symbols[i + 1])
-            i += 2
-        else:
-            out.append(symbols[i])
-            i += 1
-    return tuple(out)

@@ -921,6 +921,90 @@ def train_comparison(
     _trained(folder, as_json=as_json)
 
 
+@train_app.command("vocabulary")
+def train_vocabulary(
+    text: Annotated[list[Path], typer.Option("--text", help="Text file or folder, repeatable.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for vocab.txt and bpe.codes.")],
+    size: Annotated[int, typer.Option(help="Ids at most.")] = 16_000,
+    words: Annotated[int, typer.Option(help="Words to learn from.")] = 9_000_000,
+    as_json: AsJson = False,
+) -> None:
+    """Learn an own tokenizer in PhoBERT's two-file format from word-segmented text."""
+    from models.pretrain import learn_vocabulary
+    from models.tokenizer import PhobertBpe
+
+    bpe = PhobertBpe.of_folder(learn_vocabulary(text, out, size=size, words=words))
+    _result(
+        {"folder": str(out), "ids": bpe.size, "merges": bpe.merges},
+        as_json=as_json,
+        lines=[f"{bpe.size} ids, {bpe.merges} merges in {out}"],
+    )
+
+
+@train_app.command("prepare")
+def train_prepare(
+    text: Annotated[list[Path], typer.Option("--text", help="Text file or folder, repeatable.")],
+    vocabulary: Annotated[Path, typer.Option("--vocabulary", help="Folder of the tokenizer.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the token stream.")],
+    limit: Annotated[int | None, typer.Option(help="Tokens at most, shared by the files.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Segment and encode a corpus once, for `train pretrain`."""
+    from models.pretrain import prepare
+
+    found = prepare(text, vocabulary, out, limit=limit)
+    _result(
+        {"folder": str(out), "tokens": len(found.tokens), "sources": list(found.sources)},
+        as_json=as_json,
+        lines=[*found.sources, f"{len(found.tokens)} tokens in {out}"],
+    )
+
+
+@train_app.command("pretrain")
+def train_pretrain(
+    prepared: Annotated[Path, typer.Option("--prepared", help="Folder of `train prepare`.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and the encoder.")],
+    tokens: Annotated[int, typer.Option(help="Tokens to train on, in all.")] = 50_000_000,
+    shape: Annotated[str, typer.Option(help="LAYERSxWIDTH.")] = "4x256",
+    batch_tokens: Annotated[int, typer.Option(help="Tokens a step.")] = 8_192,
+    rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 2e-3,
+    optimiser: Annotated[str, typer.Option(help="adamw or muon.")] = "adamw",
+    warm_start: Annotated[bool, typer.Option(help="Start from co-occurrence vectors.")] = True,
+    seed: int = 0,
+    threads: Annotated[int | None, typer.Option(help="CPU threads (default: all).")] = None,
+    save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 300.0,
+    as_json: AsJson = False,
+) -> None:
+    """Pretrain an encoder by masked words, on a GPU if there is one; goes on where it stopped."""
+    from models.pretrain import Plan, Shape, load_prepared, pretrain
+
+    if optimiser not in ("adamw", "muon"):
+        raise InputError(f"no optimiser {optimiser!r}", remedy="adamw or muon")
+    plan = Plan(
+        shape=Shape.of(shape),
+        tokens=tokens,
+        batch_tokens=batch_tokens,
+        rate=rate,
+        seed=seed,
+        warm_start=warm_start,
+        optimiser=optimiser,
+    )
+    try:
+        state = pretrain(load_prepared(prepared), out, plan, save_every=save_every, threads=threads)
+    except ImportError as error:
+        raise InputError(
+            f"{error.name} is not installed", remedy="install the train extra; see CONTRIBUTING"
+        ) from error
+    _result(
+        {"folder": str(out / "encoder"), **state},
+        as_json=as_json,
+        lines=[
+            f"step {state['step']} of {state['steps']}: held-out perplexity "
+            f"{state['held_out_perplexity']}; {out / 'encoder'}"
+        ],
+    )
+
+
 @train_app.command("verdict")
 def train_verdict(
     out: Annotated[Path, typer.Option("--out", help="Model folder to write.")],

@@ -55,7 +55,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from nlp.words import phobert_view
 
     folder = tmp_path_factory.mktemp("tiny")
-    train_files([phobert_view(s) for s in SENTENCES], folder, merges=60)
+    train_files([phobert_view(s) for s in SENTENCES], folder, size=200)
     bpe = PhobertBpe.of_folder(folder)
     torch.manual_seed(3)
     config = RobertaConfig(

@@ -27,7 +27,7 @@ RANGES = ((1, 0x24F), (0x300, 0x36F), (0x1E00, 0x1EFF), (0x2000, 0x20FF), (0x300
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> PhobertBpe:
-    return PhobertBpe.of_folder(train_files(TEXT, tmp_path_factory.mktemp("bpe"), merges=40))
+    return PhobertBpe.of_folder(train_files(TEXT, tmp_path_factory.mktemp("bpe"), size=140))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_known_words_come_back_as_few_tokens(small: PhobertBpe) -> None:
 
 
 def test_training_the_same_text_gives_the_same_files(tmp_path: Path) -> None:
-    one, two = (train_files(TEXT, tmp_path / name, merges=25) for name in "ab")
+    one, two = (train_files(TEXT, tmp_path / name, size=120) for name in "ab")
     for name in ("vocab.txt", "bpe.codes"):
         assert (one / name).read_bytes() == (two / name).read_bytes()
 
@@ -50,7 +50,7 @@ def test_training_the_same_text_gives_the_same_files(tmp_path: Path) -> None:
 def test_the_small_format_equals_the_slow_tokenizer(tmp_path: Path) -> None:
     from transformers import PhobertTokenizer
 
-    folder = train_files(TEXT, tmp_path, merges=40)
+    folder = train_files(TEXT, tmp_path, size=140)
     fast = PhobertBpe.of_folder(folder)
     slow = PhobertTokenizer(str(folder / "vocab.txt"), str(folder / "bpe.codes"))
     for line in (*TEXT, "một từ lạ hoàn_toàn", "hợp tác 5 5 55"):
@@ -73,7 +73,7 @@ def _shared_small() -> PhobertBpe:
         import tempfile
 
         with tempfile.TemporaryDirectory() as folder:
-            _CACHE.append(PhobertBpe.of_folder(train_files(TEXT, Path(folder), merges=40)))
+            _CACHE.append(PhobertBpe.of_folder(train_files(TEXT, Path(folder), size=140)))
     return _CACHE[0]
 
 
