@@ -144,14 +144,16 @@ def test_scoring_never_imports_sklearn_or_torch() -> None:
 
 def test_time_grows_with_the_length_of_the_evidence_no_faster() -> None:
     sentence = "Hợp tác xã ở bản Mới trồng 12 ha lúa và bán được 36 tấn gạo trong năm 2023. "
-    spent = []
-    for times in (100, 400):
+
+    def cost(times: int) -> float:
         text = sentence.replace("bản Mới", "bản {}") * times
         text = text.format(*range(times))
         begun = time.process_time()
         features(FACT, text)
-        spent.append(time.process_time() - begun)
-    assert spent[1] < 4 * 3 * max(spent[0], 0.005), spent
+        return time.process_time() - begun
+
+    grown = ((cost(100), cost(400)) for _ in range(5))
+    assert any(large < 4 * 3 * max(small, 0.005) for small, large in grown)
 
 
 def test_a_megabyte_without_a_space_ends() -> None:

@@ -160,8 +160,9 @@ def test_awkward_text_takes_linear_time(shape: str) -> None:
         return time.process_time() - began
 
     cost(2_000)
-    small, large = cost(20_000), cost(80_000)
-    assert large < 4 * max(small, 0.02) * 4
+    # A busy machine or a collection of the whole heap slows one try, not the best of five.
+    grown = ((cost(20_000), cost(80_000)) for _ in range(5))
+    assert any(large < 4 * max(small, 0.02) * 4 for small, large in grown)
 
 
 @settings(max_examples=150, deadline=None)
