@@ -104,17 +104,29 @@ def _texts_of(path: Path) -> Iterator[str]:
                     raise RecordError(str(error), where=f"{path}:{number}") from error
                 yield "\n".join(plain(part) for part in str(body).split("\n") if part.strip())
         return
+    for block in blocks(path):
+        yield "\n".join(block)
+
+
+def blocks(path: Path) -> Iterator[list[str]]:
+    """Yield the texts of a ``.txt`` or ``.txt.xz`` file, each as its lines, put together again."""
+    for block in raw_blocks(path):
+        yield [plain(line) for line in block]
+
+
+def raw_blocks(path: Path) -> Iterator[list[str]]:
+    """Yield the texts of a ``.txt`` or ``.txt.xz`` file as its lines stand there."""
     opener = lzma.open if path.name.endswith(".xz") else open
     block: list[str] = []
     with opener(path, "rt", encoding="utf-8", errors="replace") as lines:
         for line in lines:
             if line.strip():
-                block.append(plain(line))
+                block.append(line)
             elif block:
-                yield "\n".join(block)
+                yield block
                 block = []
     if block:
-        yield "\n".join(block)
+        yield block
 
 
 def read_pairs(path: Path) -> list[Pair]:
@@ -513,7 +525,7 @@ def _comma_parts(claim: str) -> list[str]:
 
 
 def _sentence(claim: str) -> str:
-    claim = claim.strip()
+    claim = claim.strip(" ,;")
     return claim[:1].upper() + claim[1:].rstrip(".,; ") + "."
 
 

@@ -50,7 +50,7 @@ class Encoded:
 class PhobertBpe:
     """The tokenizer of a folder with ``vocab.txt`` and ``bpe.codes``."""
 
-    __slots__ = ("_bpe", "dropped_codes", "extra_ids", "mask_id", "merges", "size")
+    __slots__ = ("_bpe", "dropped_codes", "extra_ids", "mask_id", "merges", "names", "size")
 
     def __init__(self, vocab: Path, codes: Path) -> None:
         names = _read_vocab(vocab)
@@ -59,6 +59,7 @@ class PhobertBpe:
             if name in ids:
                 raise ModelError(f"token {name!r} twice", where=str(vocab))
             ids[name] = len(ids)
+        self.names = (*ids, "<mask>")
         self.mask_id = len(ids)
         self.size = self.mask_id + 1
         table = {_merge_name(name): i for name, i in ids.items() if i > UNK}

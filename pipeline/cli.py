@@ -39,11 +39,13 @@ outlets_app = typer.Typer(help="The outlet files: list, check.", **_SETTINGS)
 models_app = typer.Typer(help="The models: list, show, verify, promote.", **_SETTINGS)
 user_app = typer.Typer(help="The accounts of the review desk: add, passwd.", **_SETTINGS)
 train_app = typer.Typer(help="Train a model.", **_SETTINGS)
+data_app = typer.Typer(help="Data to train and measure on: construct.", **_SETTINGS)
 app.add_typer(reference_app, name="reference")
 app.add_typer(outlets_app, name="outlets")
 app.add_typer(models_app, name="models")
 app.add_typer(user_app, name="user")
 app.add_typer(train_app, name="train")
+app.add_typer(data_app, name="data")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder (default: var).")]
@@ -1003,6 +1005,40 @@ def train_pretrain(
             f"{state['held_out_perplexity']}; {out / 'encoder'}"
         ],
     )
+
+
+@data_app.command("construct")
+def data_construct(
+    corpus: Annotated[Path, typer.Option("--corpus", help="Folder of .txt, .txt.xz, .jsonl.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for train and held_out.jsonl.")],
+    lexicon: Lexicon = None,
+    size: Annotated[int, typer.Option(help="Pairs, about.", min=30)] = 30_000,
+    seed: int = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Make balanced pairs of claim and evidence whose claims alone give nothing away."""
+    from kiemchung import reference
+    from models import construct, dataset
+    from models.train import read_lexicon
+
+    try:
+        made = dataset.build(
+            corpus,
+            passages=reference.load(_settings().reference_dir).passages,
+            size=size,
+            seed=seed,
+            synonyms=read_lexicon(lexicon, "synonyms"),
+            antonyms=read_lexicon(lexicon, "antonyms"),
+        )
+    except ImportError as error:
+        raise InputError(
+            f"{error.name} is not installed", remedy="install the train extra; see CONTRIBUTING"
+        ) from error
+    sources = [path.name for path in construct.corpus_files(corpus)]
+    body = dataset.write(out, made, seed=seed, sources=sources)
+    lines = [f"{name}: {value}" for name, value in body.items() if name != "kinds"]
+    lines += [f"  {kind}: {n}" for kind, n in body["kinds"].items()]
+    _result({"folder": str(out), **body}, as_json=as_json, lines=lines)
 
 
 @train_app.command("verdict")
