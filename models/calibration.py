@@ -8,6 +8,8 @@ the Wilson interval and not by the point estimate.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,6 +43,78 @@ def fit_temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> fl
         else:
             low = a
     return float(f"{np.exp((low + high) / 2):.6g}")
+
+
+def fit_scaling(
+    logits: NDArray[np.float64], truth: NDArray[np.int64], groups: Sequence[str], *, folds: int = 5
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (factors (3,), shifts (3,)) that calibrate ``logits * factors + shifts``.
+
+    One temperature for all three, or a factor and a shift for each (vector scaling, Guo et al.
+    2017): whichever has the lower log loss on folds grouped by source text; the temperature where
+    there are fewer groups than folds.
+
+    Raises:
+        ValueError: no pairs.
+    """
+    plain = fit_temperature(logits, truth)
+    one = (np.full(3, 1.0 / plain), np.zeros(3))
+    names = sorted(set(groups))
+    if len(names) < 2 * folds or set(truth.tolist()) != {0, 1, 2}:
+        return one
+    fold = np.array([names.index(g) % folds for g in groups])
+    losses = np.zeros(2)
+    for i in range(folds):
+        out = fold == i
+        if set(truth[~out].tolist()) != {0, 1, 2}:
+            return one
+        temperature = fit_temperature(logits[~out], truth[~out])
+        factors, shifts = _vector(logits[~out], truth[~out])
+        share = float(out.sum())
+        losses[0] += share * log_loss(logits[out], truth[out], temperature)
+        losses[1] += share * log_loss(logits[out] * factors + shifts, truth[out], 1.0)
+    return one if losses[0] <= losses[1] else _vector(logits, truth)
+
+
+def _vector(
+    logits: NDArray[np.float64], truth: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the factors and shifts with the lowest log loss; factors stay positive."""
+    from scipy.optimize import minimize
+
+    rows = np.arange(len(truth))
+
+    def loss(v: NDArray[np.float64]) -> float:
+        z = logits * np.exp(v[:3]) + v[3:]
+        z = z - z.max(axis=1, keepdims=True)
+        gap = np.log(np.exp(z).sum(axis=1)) - z[rows, truth]
+        return float(gap.mean() + 1e-3 * (v @ v))
+
+    found = minimize(loss, np.zeros(6), method="L-BFGS-B").x
+    return np.exp(found[:3]), found[3:] - found[3:].mean()
+
+
+def conformal(
+    p: NDArray[np.float64], truth: NDArray[np.int64], *, alpha: float = 0.1
+) -> dict[str, float]:
+    """Return, by label, the smallest probability at which that label belongs to a claim's set.
+
+    Class-conditional split conformal prediction (Vovk 2012): under exchangeability the true label
+    is in the set with probability 1 - ``alpha`` *for each label*. A label with fewer than
+    1/alpha - 1 pairs gets 0.0: it is in every set, because nothing is known about it.
+    """
+    found = {}
+    for i, label in enumerate(LABEL_ORDER):
+        mine = np.sort(1.0 - p[truth == i, i])
+        n = len(mine)
+        rank = int(np.ceil((n + 1) * (1.0 - alpha)))
+        found[str(label)] = round(float(1.0 - mine[rank - 1]), 6) if 0 < rank <= n else 0.0
+    return found
+
+
+def label_set(p: NDArray[np.float64], edges: Mapping[str, float]) -> tuple[Label, ...]:
+    """Return the labels that cannot be ruled out; more than one means that a person must look."""
+    return tuple(x for i, x in enumerate(LABEL_ORDER) if p[i] >= edges[str(x)])
 
 
 def choose_threshold(

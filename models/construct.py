@@ -151,7 +151,7 @@ def read_pairs(path: Path) -> list[Pair]:
                         claim=str(record["claim"]),
                         evidence=evidence,
                         label=label_of(record["label"]),
-                        kind=path.stem,
+                        kind=str(record.get("kind") or path.stem),
                         group=str(
                             record.get("group") or digest(str(record.get("context", evidence)))
                         ),

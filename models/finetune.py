@@ -187,15 +187,24 @@ def _groups(net: Any, decay: float) -> list[dict[str, Any]]:  # noqa: ANN401
     return [{"params": wide, "weight_decay": decay}, {"params": rest, "weight_decay": 0.0}]
 
 
-def widen(net: Any, types: int) -> None:  # noqa: ANN401
-    """Give ``net`` room for ``types`` token types, all of them at first as its own type 0."""
+def widen(net: Any, types: int, *, seed: int = 0) -> None:  # noqa: ANN401
+    """Give ``net`` room for ``types`` token types, type 0 as it was.
+
+    The others start as far apart as words do: in a pretrained net, small marks beside large word
+    vectors would stay unread for most of a short training.
+    """
     import torch
 
-    old = net.roberta.embeddings.token_type_embeddings
+    inner = net.roberta.embeddings
+    old, words = inner.token_type_embeddings, inner.word_embeddings
     new = torch.nn.Embedding(types, old.embedding_dim)
+    draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        new.weight.copy_(old.weight[:1].expand(types, -1))
-    net.roberta.embeddings.token_type_embeddings = new
+        spread = float(words.weight.std())
+        noise = torch.randn(new.weight.shape, generator=draw) * spread
+        noise[0] = 0.0
+        new.weight.copy_(old.weight[:1].expand(types, -1) + noise)
+    inner.token_type_embeddings = new
     net.config.type_vocab_size = types
 
 

@@ -327,7 +327,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command.add_argument("--seed", type=int, default=0)
         command.add_argument("--limit", type=int, default=3_000, help="texts of the corpus")
     other.add_argument("--encoder", required=True, help="hub id or folder, e.g. vinai/phobert-base")
-    other.add_argument("--epochs", type=int, default=4)
+    other.add_argument("--epochs", type=int, default=3)
     other.add_argument("--precision", choices=("int8", "float32"), default="int8")
     given = parser.parse_args(argv)
     try:
@@ -342,7 +342,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 sources=given.source,
             )
         else:
-            from models.encoder import train_verdict
+            from models.finetune import Recipe
+            from models.joining import train_verdict
 
             data = gather(
                 passages=reference.load().passages,
@@ -357,8 +358,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 given.out,
                 data,
                 encoder=given.encoder,
-                epochs=given.epochs,
-                seed=given.seed,
+                recipe=Recipe(epochs=given.epochs, seed=given.seed),
                 precision=given.precision,
             )
         manifest = registry.verify(folder)

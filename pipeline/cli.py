@@ -1050,7 +1050,14 @@ def train_verdict(
     corpus: Corpus = None,
     lexicon: Lexicon = None,
     pairs: PairFiles = None,
-    epochs: int = 4,
+    epochs: int = 3,
+    rate: Annotated[
+        float | None, typer.Option(help="Highest learning rate (default: by width).")
+    ] = None,
+    batch_tokens: Annotated[int, typer.Option(help="Tokens a batch, padding included.")] = 4_096,
+    r_drop: Annotated[float, typer.Option(help="Weight of R-Drop; 0 for none.")] = 0.0,
+    smoothing: Annotated[float, typer.Option(help="Label smoothing.")] = 0.05,
+    threads: Annotated[int | None, typer.Option(help="CPU threads (default: all).")] = None,
     precision: Annotated[str, typer.Option(help="int8 or float32.")] = "int8",
     seed: int = 0,
     limit: Annotated[int, typer.Option(help="Texts of the corpus.")] = 3_000,
@@ -1062,7 +1069,8 @@ def train_verdict(
     if precision not in ("int8", "float32"):
         raise InputError(f"no precision {precision!r}", remedy="int8 or float32")
     try:
-        from models.encoder import train_verdict as train
+        from models.finetune import Recipe
+        from models.joining import train_verdict as train
         from models.train import gather
     except ImportError as error:
         raise InputError(
@@ -1081,8 +1089,15 @@ def train_verdict(
         out,
         data,
         encoder=encoder or settings.encoder,
-        epochs=epochs,
-        seed=seed,
+        recipe=Recipe(
+            epochs=epochs,
+            rate=rate,
+            batch_tokens=batch_tokens,
+            r_drop=r_drop,
+            smoothing=smoothing,
+            threads=threads,
+            seed=seed,
+        ),
         precision=precision,
     )
     _trained(folder, as_json=as_json)

@@ -11,11 +11,14 @@ import pytest
 
 from kiemchung.domain import Label
 from kiemchung.errors import InputError, ModelError
-from models import construct, encoder, registry
+from models import construct, encoder, joining, registry
+from models.finetune import Recipe
 from models.tokenizer import PhobertBpe, train_files
 from models.train import Data
 
 pytestmark = pytest.mark.slow
+
+QUICK = Recipe(steps=4, batch_tokens=400, seed=1, threads=1)
 
 SENTENCES = (
     "Hợp tác xã cần ít nhất 5 thành viên chính thức.",
@@ -89,8 +92,8 @@ def folder(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     out = tmp_path_factory.mktemp(f"out-{request.param}") / "model"
-    return encoder.train_verdict(
-        out, data, encoder=str(checkpoint), steps=4, batch=6, precision=request.param, seed=1
+    return joining.train_verdict(
+        out, data, encoder=str(checkpoint), recipe=QUICK, precision=request.param
     )
 
 
@@ -109,14 +112,20 @@ def test_it_loads_through_the_registry_and_answers(folder: Path) -> None:
     }  # fmt: skip
 
 
-def test_the_manifest_says_whether_it_beats_the_comparison(folder: Path) -> None:
-    metrics = registry.verify(folder).metrics
+def test_the_manifest_says_what_each_part_is_worth(folder: Path) -> None:
+    manifest = registry.verify(folder)
+    metrics = manifest.metrics
     assert isinstance(metrics["beats_comparison"], bool)
-    assert 0.0 <= metrics["comparison_alone_macro_f1"] <= 1.0
+    for part in ("encoder_alone", "comparison_alone", "joined"):
+        assert 0.0 <= metrics[f"{part}_macro_f1"] <= 1.0
     assert metrics["export_gap"] <= 1e-4
-    if registry.verify(folder).precision == "int8":
-        assert metrics["int8_largest_drift"] >= 0.0
+    assert set(manifest.calibration["conformal"]) == {"SUPPORTED", "REFUTED", "NOT_ENOUGH_INFO"}
+    if manifest.precision == "int8":
+        assert metrics["int8_largest_drift"] > 0.0
         assert metrics["int8_pairs"] == len(_pairs())
+        assert 0 <= metrics["int8_flips_near_threshold"] <= metrics["int8_pairs"]
+    else:
+        assert "int8_pairs" not in metrics
 
 
 def test_a_verdict_does_not_depend_on_its_neighbours(folder: Path) -> None:
@@ -126,25 +135,25 @@ def test_a_verdict_does_not_depend_on_its_neighbours(folder: Path) -> None:
     alone = [registry.load(folder).judge(*pairs[i]) for i in (0, 5, 11)]
     listed = [model.judge(*pair) for pair in reversed(pairs)][::-1]
     assert [listed[i] for i in (0, 5, 11)] == alone
-    assert np.array_equal(model.logits(*pairs[2]), model.logits(*pairs[2]))
+    assert np.array_equal(model.encoded(*pairs[2]), model.encoded(*pairs[2]))
 
 
 def test_logits_equal_torch_before_and_after_the_export(checkpoint: Path, tmp_path: Path) -> None:
     import torch
-    from transformers import RobertaForSequenceClassification
 
-    net = RobertaForSequenceClassification.from_pretrained(checkpoint, num_labels=3)
+    net, bpe, _ = joining.load_encoder(str(checkpoint), 3)
     net.train()  # a forgotten eval() must not reach the file
-    gap = encoder.export(net, tmp_path / "x.onnx")
+    gap = joining.export(net, tmp_path / "x.onnx", longest=128)
     assert gap <= 1e-4
     net.eval()
-    bpe = PhobertBpe.of_folder(checkpoint)
-    session = encoder._session(tmp_path / "x.onnx")
+    session = encoder.open_session(tmp_path / "x.onnx")
     for claim, evidence in ((SENTENCES[0], SENTENCES[1]), (SENTENCES[5], " ".join(SENTENCES))):
-        ids = encoder.pair_ids(bpe, claim, evidence, longest=128)
-        with torch.no_grad():
-            expected = net(input_ids=torch.tensor([ids])).logits[0].numpy()
-        assert np.abs(encoder.onnx_logits(session, ids) - expected).max() < 1e-4
+        read = encoder.sequences(bpe, claim, evidence, longest=128)
+        for ids, types in zip(read.ids, read.types, strict=True):
+            with torch.no_grad():
+                out = net(input_ids=torch.tensor([ids]), token_type_ids=torch.tensor([types]))
+            ours = encoder.onnx_logits(session, ids, types)
+            assert np.abs(ours - out.logits[0].numpy()).max() < 1e-4
 
 
 def test_scoring_needs_neither_torch_nor_sklearn(folder: Path) -> None:
@@ -153,15 +162,83 @@ def test_scoring_needs_neither_torch_nor_sklearn(folder: Path) -> None:
         "for name in ('torch', 'transformers', 'sklearn'): sys.modules[name] = None\n"
         "from pathlib import Path; from models import registry\n"
         f"m = registry.load(Path({str(folder)!r}))\n"
-        "ids = m.bpe.encode_pair('hợp_tác_xã cần 5 thành_viên', 'hợp_tác_xã').ids\n"
         "from models.encoder import onnx_logits\n"
-        "print(onnx_logits(m.session, ids).shape)"
+        "from models.marks import marks\n"
+        "ids = m.bpe.encode_pair('hợp_tác_xã cần 5 thành_viên', 'hợp_tác_xã').ids\n"
+        "print(onnx_logits(m.session, ids, marks(m.bpe, ids)).shape)"
     )
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=False
     )
     assert done.stdout.strip() == "(3,)", done.stdout + done.stderr
+
+
+def test_an_article_is_read_to_its_end_and_not_cut(checkpoint: Path) -> None:
+    bpe = PhobertBpe.of_folder(checkpoint)
+    filler = [f"Bà con ở xã số {i} vừa thu hoạch xong vụ lúa của năm nay." for i in range(60)]
+    article = " ".join([*filler, SENTENCES[2]])
+    assert len(article.split()) > 600
+    read = encoder.sequences(bpe, SENTENCES[2], article, longest=128)
+    assert 2 <= len(read.ids) <= encoder.PASSAGES
+    assert all(len(ids) <= 128 for ids in read.ids)
+    assert all(len(a) == len(b) for a, b in zip(read.ids, read.types, strict=True))
+    assert SENTENCES[2] in encoder.passages_of(SENTENCES[2], article, words=60)[0]
+    short = encoder.passages_of(SENTENCES[0], SENTENCES[1], words=60)
+    assert short == [SENTENCES[1]]
+
+
+def test_one_passage_that_speaks_is_enough() -> None:
+    logits = np.array([[0.0, 0.0, 2.0], [0.0, 5.0, 1.0], [3.0, 0.0, 1.0]])
+    assert encoder.gathered(logits).tolist() == [0.0, 0.0, 2.0, 2.0, 4.0]
+
+
+def test_evidence_of_a_hundred_thousand_words_and_none_at_all(folder: Path) -> None:
+    model = registry.load(folder)
+    long = model.judge(SENTENCES[0], f"{SENTENCES[1]} " * 10_000)
+    assert long.error == ""
+    empty = model.judge(SENTENCES[0], "  ")
+    assert empty.label is Label.NOT_ENOUGH_INFO
+    assert empty.p_nei == 1.0
+
+
+def test_another_architecture_is_refused_by_name(
+    checkpoint: Path, data: Data, tmp_path: Path
+) -> None:
+    import json
+    import shutil
+
+    broken = tmp_path / "bert"
+    shutil.copytree(checkpoint, broken)
+    body = json.loads((broken / "config.json").read_text(encoding="utf-8"))
+    (broken / "config.json").write_text(
+        json.dumps(body | {"model_type": "distilbert", "architectures": ["DistilBertModel"]}),
+        encoding="utf-8",
+    )
+    with pytest.raises(ModelError, match="a distilbert checkpoint"):
+        joining.train_verdict(tmp_path / "out", data, encoder=str(broken), recipe=QUICK)
+    (broken / "config.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        joining.train_verdict(tmp_path / "out", data, encoder=str(broken), recipe=QUICK)
+
+
+def test_a_model_for_other_marks_or_features_is_refused(folder: Path, tmp_path: Path) -> None:
+    import json
+
+    body = json.loads((folder / "fusion.json").read_text(encoding="utf-8"))
+    manifest = registry.verify(folder)
+    for change, told in (
+        ({"marks": 2}, "made for 2 marks"),
+        ({"features": ["a"]}, "other features"),
+        ({"labels": ["REFUTED", "SUPPORTED", "NOT_ENOUGH_INFO"]}, "label order"),
+        ({"vocabulary": 3}, "embedding has 3 rows"),
+        ({"mean": [0.0]}, "wrong shapes"),
+    ):
+        (tmp_path / "fusion.json").write_text(json.dumps(body | change), encoding="utf-8")
+        for name in ("vocab.txt", "bpe.codes", "encoder.onnx"):
+            (tmp_path / name).write_bytes((folder / name).read_bytes())
+        with pytest.raises(ModelError, match=told):
+            encoder.EncoderModel.load(tmp_path, manifest)
 
 
 def test_no_sequence_is_padded_and_none_is_longer_than_the_model(checkpoint: Path) -> None:
@@ -182,19 +259,19 @@ def test_a_vocabulary_larger_than_the_embedding_is_refused(
     with (broken / "vocab.txt").open("a", encoding="utf-8") as out:
         out.write("".join(f"thừa{i} 1\n" for i in range(50)))
     with pytest.raises(ModelError, match="embedding"):
-        encoder.train_verdict(tmp_path / "out", data, encoder=str(broken), steps=1)
+        joining.train_verdict(tmp_path / "out", data, encoder=str(broken), recipe=QUICK)
 
 
 def test_an_encoder_that_is_not_there_names_itself(data: Data, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match="no vocabulary"):
-        encoder.train_verdict(tmp_path / "out", data, encoder=str(tmp_path / "empty"), steps=1)
+        joining.train_verdict(tmp_path / "out", data, encoder=str(tmp_path / "empty"), recipe=QUICK)
 
 
 def test_too_few_pairs_are_refused(checkpoint: Path, tmp_path: Path) -> None:
     none = Data(train=(), calibration=(), report=(), names=())
     with pytest.raises(InputError, match="too few"):
-        encoder.train_verdict(tmp_path / "out", none, encoder=str(checkpoint), steps=1)
+        joining.train_verdict(tmp_path / "out", none, encoder=str(checkpoint), recipe=QUICK)
 
 
 def test_a_failure_inside_is_a_failed_verdict_not_a_low_score(folder: Path) -> None:
