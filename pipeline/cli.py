@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -362,17 +363,21 @@ def verdict(
     jsonl: Annotated[Path, typer.Option("--jsonl", help='Lines of {"id","claim","evidence"}.')],
     out: Out = None,
     model: Annotated[Path | None, typer.Option("--model", help="A model folder.")] = None,
+    processes: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Score claim and evidence pairs with the bare model, for evaluation."""
-    from models import registry
+    from models.scoring import score
     from pipeline.records import read_records, write_records
 
-    scorer = registry.load(model) if model else registry.load_default()
-
     def rows() -> Iterator[dict[str, Any]]:
-        for record in read_records(jsonl, ("id", "claim", "evidence")):
-            found = scorer.judge(record["claim"], record["evidence"])
+        asked, paired = tee(read_records(jsonl, ("id", "claim", "evidence")))
+        verdicts = score(
+            ((str(r["claim"]), str(r["evidence"])) for r in paired),
+            folder=model,
+            processes=processes,
+        )
+        for record, found in zip(asked, verdicts, strict=True):
             yield {
                 "id": record["id"],
                 "status": str(found.status),

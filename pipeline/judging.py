@@ -23,6 +23,7 @@ from kiemchung.domain import (
 )
 from models import decide as deciding
 from models import registry
+from models.scoring import Cached
 from nlp.retrieval import PassageIndex
 from nlp.timing import named_documents
 
@@ -67,6 +68,10 @@ class Judge:
         base = reference.load(settings.reference_dir)
         chosen = model_dir or promoted_model(settings.data_dir)
         model = registry.load(chosen) if chosen else registry.load_default()
+        if model.model_id.startswith(
+            "encoder-"
+        ):  # the comparison is faster than a look-up is worth
+            model = Cached(model, settings.data_dir / "verdicts.sqlite")
         threshold = settings.flag_threshold
         return cls(
             documents=base.documents,
