@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from kiemchung.config import Settings
     from kiemchung.store import Store
+    from models.verdict import Verdict
     from pipeline.stages import Progress
     from pipeline.weekly import Summary
 
@@ -364,31 +365,56 @@ def verdict(
     out: Out = None,
     model: Annotated[Path | None, typer.Option("--model", help="A model folder.")] = None,
     processes: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
+    explain: Annotated[bool, typer.Option(help="Say what carried each verdict.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score claim and evidence pairs with the bare model, for evaluation."""
-    from models.scoring import score
     from pipeline.records import read_records, write_records
 
-    def rows() -> Iterator[dict[str, Any]]:
-        asked, paired = tee(read_records(jsonl, ("id", "claim", "evidence")))
-        verdicts = score(
-            ((str(r["claim"]), str(r["evidence"])) for r in paired),
-            folder=model,
-            processes=processes,
-        )
-        for record, found in zip(asked, verdicts, strict=True):
-            yield {
-                "id": record["id"],
-                "status": str(found.status),
-                "label": str(found.label) if found.label else None,
-                "p_supported": found.p_supported,
-                "p_refuted": found.p_refuted,
-                "p_nei": found.p_nei,
-            }
-
+    records = read_records(jsonl, ("id", "claim", "evidence"))
     with _output(out) as target:
-        write_records(target, rows())
+        if explain:
+            write_records(target, _explained(records, model))
+        else:
+            write_records(target, _scored(records, model, processes))
+
+
+def _verdict_fields(record: dict[str, Any], found: Verdict) -> dict[str, Any]:
+    return {
+        "id": record["id"],
+        "status": str(found.status),
+        "label": str(found.label) if found.label else None,
+        "p_supported": found.p_supported,
+        "p_refuted": found.p_refuted,
+        "p_nei": found.p_nei,
+    }
+
+
+def _scored(
+    records: Iterator[dict[str, Any]], model: Path | None, processes: int
+) -> Iterator[dict[str, Any]]:
+    from models.scoring import score
+
+    asked, paired = tee(records)
+    pairs = ((str(r["claim"]), str(r["evidence"])) for r in paired)
+    verdicts = score(pairs, folder=model, processes=processes)
+    for record, found in zip(asked, verdicts, strict=True):
+        yield _verdict_fields(record, found)
+
+
+def _explained(records: Iterator[dict[str, Any]], model: Path | None) -> Iterator[dict[str, Any]]:
+    from dataclasses import asdict
+
+    from models import registry
+    from models.explain import explain
+
+    scorer = registry.load(model) if model else registry.load_default()
+    for record in records:
+        found = explain(scorer, str(record["claim"]), str(record["evidence"]))
+        yield _verdict_fields(record, found.verdict) | {
+            "carriers": [asdict(c) for c in found.carriers],
+            "faithful": found.faithful,
+        }
 
 
 @app.command()
