@@ -327,14 +327,22 @@ FEATURES: Final[tuple[str, ...]] = (
 )  # fmt: skip
 
 
+_PERCENT: Final = re.compile(r"(?<=\d)\s*phần\s+trăm(?!\w)", re.IGNORECASE)
+_LEADING: Final = re.compile(r"(?<![\d.,/:-])0+(?=[1-9]\d*(?![\d/:-]))")
+
+
+def plain_numbers(text: str) -> str:
+    """Return ``text`` with 05 as 5 and "30 phần trăm" as 30%; dates and decimals as they are."""
+    return _LEADING.sub("", _PERCENT.sub("%", text))
+
+
 def features(claim: str, evidence: str) -> NDArray[np.float64]:
     """Return the comparison of ``claim`` with ``evidence`` as one row, in the order of `FEATURES`.
 
     Every value is finite; counts are damped by ``log1p`` so that long claims do not run away.
     """
-    chosen = side(window(claim[:MAX_CLAIM], evidence[:MAX_EVIDENCE]))
-    ours = side(claim[:MAX_CLAIM])
-    row = _features(ours, chosen, side(evidence[:MAX_EVIDENCE]))
+    said, told = plain_numbers(claim[:MAX_CLAIM]), plain_numbers(evidence[:MAX_EVIDENCE])
+    row = _features(side(said), side(window(said, told)), side(told))
     values = np.array([row[name] for name in FEATURES], dtype=np.float64)
     if not np.isfinite(values).all():
         bad = [name for name, value in row.items() if not math.isfinite(value)]

@@ -40,6 +40,10 @@ from nlp.sentences import sentence_spans
 LOG: Final = logging.getLogger(__name__)
 LEAK: Final = 0.05  # of macro-F1 above chance that the claim alone may give
 CHANCE: Final = 1.0 / 3.0
+FEELINGS: Final = (
+    "Đáng tiếc là ", "Nóng: ", "Bất ngờ là ", "Trời ơi, ", "Thật vô lý, ", "Choáng váng: ",
+    "Đau lòng thay, ", "Mừng quá, ", "Giật mình: ", "Buồn cười là ",
+)  # fmt: skip
 LONGEST: Final = 620  # words of a whole article used as evidence
 RUN: Final = 60  # lines of a statute taken as one text
 RARE_FIRST: Final = (
@@ -236,11 +240,15 @@ class Near:
 def _reworded(rewriter: Rewriter, sentence: str, keep: str) -> str:
     """Return the sentence said otherwise with ``keep`` still in it."""
     wanted = normal(keep)
+    said = sentence
     for _ in range(6):
         claim = rewriter.harmless(sentence)
         if wanted in normal(claim):
-            return claim
-    return sentence
+            said = claim
+            break
+    if rewriter.random.random() < 0.08:  # a feeling in front is no fact, whatever the label
+        said = rewriter.random.choice(FEELINGS) + _lower(said)
+    return said
 
 
 def _swapped(text: str, old: str, new: str) -> str | None:

@@ -24,7 +24,15 @@ from numpy.typing import NDArray
 
 from kiemchung.domain import LABEL_ORDER
 from kiemchung.errors import ModelError
-from models.comparison import FEATURES, MAX_EVIDENCE, features, softmax, tokens, window
+from models.comparison import (
+    FEATURES,
+    MAX_EVIDENCE,
+    features,
+    plain_numbers,
+    softmax,
+    tokens,
+    window,
+)
 from models.marks import TYPES, marks
 from models.tokenizer import MAX_LENGTH, PhobertBpe
 from models.verdict import Verdict, failed, verdict_of
@@ -86,16 +94,11 @@ def passages_of(claim: str, evidence: str, *, words: int) -> list[str]:
     return [near, *(runs[i] for i in best if runs[i] != near)]
 
 
-def pair_ids(bpe: PhobertBpe, claim: str, evidence: str, *, longest: int = MAX_LENGTH) -> list[int]:
-    """Return the ids of one pair; of a long evidence only the sentences that speak of the claim."""
-    near = window(claim, evidence)
-    return list(bpe.encode_pair(view_of(claim), view_of(near), longest=longest).ids)
-
-
 def sequences(
     bpe: PhobertBpe, claim: str, evidence: str, *, longest: int = MAX_LENGTH
 ) -> Sequences:
     """Return the passages of one pair as ids, each at most ``longest`` long, with their marks."""
+    claim, evidence = plain_numbers(claim), plain_numbers(evidence[:MAX_EVIDENCE])
     ours = view_of(claim)
     room = max(20, longest - 4 - len(bpe.ids(ours)))
     found = [

@@ -243,10 +243,10 @@ def test_a_model_for_other_marks_or_features_is_refused(folder: Path, tmp_path: 
 
 def test_no_sequence_is_padded_and_none_is_longer_than_the_model(checkpoint: Path) -> None:
     bpe = PhobertBpe.of_folder(checkpoint)
-    short = encoder.pair_ids(bpe, "Có 5 thành viên.", "Cần 5 thành viên.")
-    assert 1 not in short
-    long = encoder.pair_ids(bpe, SENTENCES[0], "\n".join(SENTENCES) * 40, longest=64)
-    assert len(long) <= 64
+    read = encoder.sequences(bpe, "Có 5 thành viên.", "Cần 5 thành viên.")
+    assert 1 not in read.ids[0]
+    cut = encoder.sequences(bpe, SENTENCES[0], "\n".join(SENTENCES) * 40, longest=64)
+    assert max(map(len, cut.ids)) <= 64
 
 
 def test_a_vocabulary_larger_than_the_embedding_is_refused(

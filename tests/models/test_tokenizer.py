@@ -151,10 +151,10 @@ def test_it_equals_the_slow_tokenizer_on_news_and_on_noise(real: PhobertBpe, sha
         for line in corpus:
             if line.strip():
                 lines.append(line.strip())
-            if len(lines) == 2_000:
+            if len(lines) == 10_000:
                 break
-    lines += [line.replace("_", " ") for line in lines[:300]]
-    lines += [line.upper() for line in lines[:300]]
+    lines += [line.replace("_", " ") for line in lines[:1_000]]
+    lines += [line.upper() for line in lines[:1_000]]
     r = random.Random(7)
     for _ in range(400):
         noise = "".join(chr(r.randint(*r.choice(RANGES))) for _ in range(40))
