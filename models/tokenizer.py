@@ -201,13 +201,21 @@ def train_files(sentences: Sequence[str], folder: Path, *, size: int) -> Path:
     room = size - len(SPECIALS) - 1
     if room < 16:
         raise InputError(f"{size} ids hold no alphabet", where="vocabulary", remedy="at least 21")
+    # Chosen here: among equally frequent characters the library's choice varies from run to run.
+    letters: dict[str, int] = {}
+    for word, n in counts.items():
+        for letter in word:
+            letters[letter] = letters.get(letter, 0) + n
+    most = max(16, room // 10)
+    alphabet = sorted(letters, key=lambda c: (-letters[c], c))[:most]
     learner = Tokenizer(BPE(unk_token="<unk>", end_of_word_suffix=_END))
     learner.pre_tokenizer = Split(Regex(r"[\s\x1c-\x1f]+"), behavior="removed")
     trainer = BpeTrainer(
         vocab_size=room + 1,
         special_tokens=["<unk>"],
         min_frequency=2,
-        limit_alphabet=max(16, room // 10),
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
         end_of_word_suffix=_END,
         show_progress=False,
     )
