@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from kiemchung.domain import LABEL_ORDER
 from kiemchung.errors import ModelError
 from models.cues import ANTONYMS, CONDITIONAL, NEGATORS, STOPWORDS, UNIVERSAL, normal
-from models.verdict import Verdict, failed, verdict_of
+from models.verdict import LONGEST, Verdict, failed, verdict_of
 from nlp.quantities import DateValue, Extraction, Quantity, Relation, extract
 from nlp.quantities import compare as compare_quantities
 from nlp.sentences import sentence_spans
 
-MAX_EVIDENCE: Final = 60_000  # code points; a longer text is no news article
+MAX_EVIDENCE: Final = LONGEST
 MAX_CLAIM: Final = 4_000
 
 _TOKEN: Final = re.compile(r"\d+(?:[.,:/-]\d+)*|[^\W\d_]+|\w")

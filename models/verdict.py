@@ -8,9 +8,11 @@ failed. The order of the probabilities is `kiemchung.domain.LABEL_ORDER` everywh
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from kiemchung.domain import LABEL_ORDER, Label, Status
 
@@ -96,3 +98,41 @@ def failed(error: BaseException) -> Verdict:
         p_nei=None,
         error=f"{type(error).__name__}: {error}"[:500],
     )
+
+
+_SYLLABLE: Final = re.compile(
+    r"(?:b|ch?|d|gh?|gi|h|kh?|l|m|n|ngh?|nh|ph?|qu|r|s|th?|tr|v|x)?[aeiouy]{1,3}"
+    r"(?:ch?|m|n|ng|nh|p|t)?"
+)
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
+LONGEST: Final = 60_000  # code points of evidence that are read; a longer text is no article
+
+
+def is_vietnamese(text: str) -> bool:
+    """Whether ``text`` could be Vietnamese: half of its words are syllables of it, marks aside.
+
+    Six words at least are needed to say no: names and abbreviations are in no language.
+    """
+    plain = "".join(
+        c for c in unicodedata.normalize("NFD", text.lower().replace("đ", "d"))
+        if not unicodedata.combining(c)
+    )  # fmt: skip
+    words = _LETTERS.findall(plain)
+    if len(words) < 6:
+        return True
+    return sum(bool(_SYLLABLE.fullmatch(w)) for w in words) >= 0.5 * len(words)
+
+
+def caution(claim: str, evidence: str) -> str:
+    """Return in one line why a verdict on this pair means little, or an empty string."""
+    if not claim.strip():
+        return "the claim is empty"
+    if not evidence.strip():
+        return "the evidence is empty: nothing can be said"
+    if not is_vietnamese(claim):
+        return "the claim is not in Vietnamese: the model reads no other language"
+    if not is_vietnamese(evidence):
+        return "the evidence is not in Vietnamese: the model reads no other language"
+    if len(evidence) > LONGEST:
+        return f"only the first {LONGEST} of {len(evidence)} letters of the evidence were read"
+    return ""

@@ -399,7 +399,18 @@ def _scored(
     pairs = ((str(r["claim"]), str(r["evidence"])) for r in paired)
     verdicts = score(pairs, folder=model, processes=processes)
     for record, found in zip(asked, verdicts, strict=True):
+        _caution(record)
         yield _verdict_fields(record, found)
+
+
+def _caution(record: dict[str, Any]) -> str:
+    """Say on stderr why a verdict means little; return it."""
+    from models.verdict import caution
+
+    told = caution(str(record["claim"]), str(record["evidence"]))
+    if told:
+        _say(f"{record['id']}: {told}")
+    return told
 
 
 def _explained(records: Iterator[dict[str, Any]], model: Path | None) -> Iterator[dict[str, Any]]:
@@ -414,6 +425,7 @@ def _explained(records: Iterator[dict[str, Any]], model: Path | None) -> Iterato
         yield _verdict_fields(record, found.verdict) | {
             "carriers": [asdict(c) for c in found.carriers],
             "faithful": found.faithful,
+            "caution": _caution(record),
         }
 
 

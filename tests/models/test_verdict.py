@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kiemchung.domain import LABEL_ORDER, Label, Status
 from models import registry
-from models.verdict import Verdict, VerdictModel, failed, verdict_of
+from models.verdict import Verdict, VerdictModel, caution, failed, verdict_of
 
 
 def test_the_label_order_is_pinned() -> None:
@@ -70,3 +70,31 @@ def test_mixed_states_cannot_be_made(status: Status, label: Label | None, p: flo
 
 def test_the_shipped_model_is_a_verdict_model() -> None:
     assert isinstance(registry.load_default(), VerdictModel)
+
+
+@pytest.mark.parametrize(
+    ("claim", "evidence", "told"),
+    [
+        ("Xã có 5 hộ.", "Xã có 5 hộ.", ""),
+        ("Xa co nam ho dan ngheo va ba ho kha.", "Xã có 5 hộ.", ""),
+        ("HTX Nam Sơn", "NĐ 77/2019/NĐ-CP", ""),
+        (" ", "Xã có 5 hộ.", "the claim is empty"),
+        ("Xã có 5 hộ.", "\n", "the evidence is empty"),
+        (
+            "The cooperative must have at least seven members under the law.",
+            "Xã có 5 hộ.",
+            "claim is not in Vietnamese",
+        ),
+        (
+            "Xã có 5 hộ.",
+            "Les coopératives doivent toujours tenir leurs registres pendant cinq ans.",
+            "evidence is not in Vietnamese",
+        ),
+        ("Xã có 5 hộ.", "Xã có 5 hộ. " * 9_000, "only the first 60000 of"),
+    ],
+)
+def test_a_pair_that_means_little_is_told_in_one_line(claim: str, evidence: str, told: str) -> None:
+    found = caution(claim, evidence)
+    assert (found == "") == (told == "")
+    assert told in found
+    assert "\n" not in found

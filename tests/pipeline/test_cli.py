@@ -199,3 +199,61 @@ def test_verdict_gives_three_probabilities_and_keeps_the_order(tmp_path: Path) -
         total = row["p_supported"] + row["p_refuted"] + row["p_nei"]
         assert total == pytest.approx(1, abs=1e-6)
     assert found[0]["p_supported"] > found[1]["p_supported"]
+
+
+@pytest.mark.slow
+def test_verdict_explains_and_warns_and_works_in_processes(tmp_path: Path) -> None:
+    rule = "Hợp tác xã phải có ít nhất 5 thành viên chính thức."
+    rows = [
+        {"id": "r", "claim": "Hợp tác xã phải có ít nhất 9 thành viên chính thức.", "evidence": rule},
+        {"id": "e", "claim": "Hợp tác xã có 9 thành viên.", "evidence": " "},
+        {"id": "x", "claim": "Every cooperative shall keep seven members.", "evidence": rule},
+    ]  # fmt: skip
+    file = tmp_path / "in.jsonl"
+    file.write_text("\n".join(json.dumps(r, ensure_ascii=False) for r in rows), encoding="utf-8")
+    done = kiemchung("verdict", "--jsonl", str(file), "--explain", cwd=tmp_path)
+    told = [json.loads(x) for x in done.stdout.splitlines()]
+    assert told[0]["label"] == "REFUTED"
+    assert told[0]["faithful"] is True
+    assert told[0]["carriers"][0]["claim"] == "9"
+    assert told[0]["carriers"][0]["evidence"] == "5"
+    assert told[0]["caution"] == ""
+    assert "evidence is empty" in told[1]["caution"]
+    assert "x: the claim is not in Vietnamese" in done.stderr
+    alone = kiemchung("verdict", "--jsonl", str(file), cwd=tmp_path)
+    both = kiemchung("verdict", "--jsonl", str(file), "--processes", "2", cwd=tmp_path)
+    assert both.stdout == alone.stdout
+    assert "e: the evidence is empty" in both.stderr
+
+
+@pytest.mark.slow
+def test_evaluate_measures_gates_on_own_pairs_and_on_a_file(tmp_path: Path) -> None:
+    done = kiemchung("evaluate", "--gates", "--json", cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert found["missed"] == []
+    assert found["gates"]["digit_flip_leaves_supported"]["n"] > 100
+    assert found["gates"]["format_change_flips"]["value"] <= 0.02
+    file = tmp_path / "pairs.jsonl"
+    row = {"claim": "Xã có 5 hộ.", "evidence": "Xã có 5 hộ.", "label": "SUPPORTED"}
+    file.write_text(f"{json.dumps(row)}\n{json.dumps(row | {'claim': 'Xã có 6 hộ.'})}\n")
+    other = json.loads(
+        kiemchung("evaluate", "--jsonl", str(file), "--gates", "--json", cwd=tmp_path).stdout
+    )
+    assert other["n"] == 2
+    assert other["missed"] == []
+    file.write_text("")
+    empty = kiemchung("evaluate", "--jsonl", str(file), cwd=tmp_path, code=1)
+    assert "no pairs" in empty.stderr
+
+
+@pytest.mark.slow
+def test_data_construct_tells_a_poor_corpus(tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "a.txt").write_text("Chỉ có một câu ở đây thôi.\n", encoding="utf-8")
+    done = kiemchung(
+        "data", "construct", "--corpus", str(folder), "--out", str(tmp_path / "o"),
+        cwd=tmp_path, code=1,
+    )  # fmt: skip
+    assert "more running text" in done.stderr
+    assert not (tmp_path / "o").exists()
