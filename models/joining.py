@@ -169,6 +169,21 @@ def train_verdict(
         )  # fmt: skip
 
 
+def sources_of(encoder: str) -> tuple[str, ...]:
+    """Return what the card must say of an encoder: its name, or what it was pretrained on here."""
+    path = Path(encoder) / "pretraining.json"
+    if not path.is_file():
+        return (f"encoder {Path(encoder).name if Path(encoder).is_dir() else encoder}",)
+    body = json.loads(path.read_text(encoding="utf-8"))
+    plan = body["plan"]
+    layers, width = plan["shape"]["layers"], plan["shape"]["width"]
+    return (
+        f"own encoder {layers}x{width}, {plan['tokens'] / 1e6:g} M tokens of masked words, "
+        f"held-out perplexity {body.get('held_out_perplexity', 'unknown')}, random start",
+        *(f"pretraining text: {name}" for name in body["sources"]),
+    )
+
+
 def halves(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
     """Split held-out pairs by source text: one half fits the layer, the other calibrates it."""
     groups = sorted({p.group for p in pairs})
@@ -412,7 +427,7 @@ def _written(
             "seed": recipe.seed,
         },
         metrics=metrics,
-        trained_on=(f"encoder {Path(encoder).name or encoder}", *data.names),
+        trained_on=(*sources_of(encoder), *data.names),
         files={},
     )
     card = train.card(manifest).encode("utf-8")

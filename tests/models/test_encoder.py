@@ -284,3 +284,20 @@ def test_a_failure_inside_is_a_failed_verdict_not_a_low_score(folder: Path) -> N
     assert verdict.label is None
     assert verdict.p_refuted is None
     assert "AttributeError" in verdict.error
+
+
+def test_the_card_names_what_an_own_encoder_was_pretrained_on(tmp_path: Path) -> None:
+    import json
+
+    assert joining.sources_of("vinai/phobert-base") == ("encoder vinai/phobert-base",)
+    assert joining.sources_of(str(tmp_path)) == (f"encoder {tmp_path.name}",)
+    body = {
+        "plan": {"shape": {"layers": 4, "width": 256}, "tokens": 50_000_000},
+        "held_out_perplexity": 47.4,
+        "sources": ["statutes.txt: 9 blocks"],
+    }
+    (tmp_path / "pretraining.json").write_text(json.dumps(body), encoding="utf-8")
+    first, second = joining.sources_of(str(tmp_path))
+    assert "4x256, 50 M tokens" in first
+    assert "47.4" in first
+    assert second == "pretraining text: statutes.txt: 9 blocks"
