@@ -2,9 +2,9 @@
 
     python benchmarks/explanations.py [--model DIR] [--pairs FILE]
 
-Pairs of the reference base (or of a file of `kiemchung data construct`); only right verdicts count.
-"Faithful": with all carriers put right, the label goes. "Named": the heaviest carrier is of the kind
-of the edit. As a control, as many places of the claim are changed at random instead.
+Pairs of the reference base, or of a file of `kiemchung data construct`; only right verdicts count.
+"Faithful": with all carriers put right, the label goes. "Named": the heaviest carrier is of the
+kind of the edit. As a control, as many words of the claim are dropped at random instead.
 """
 
 from __future__ import annotations

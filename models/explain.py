@@ -13,11 +13,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import cache
 from typing import Final
 
 from kiemchung.domain import LABEL_ORDER, Distortion, Label
 from models.comparison import window
-from models.cues import CONDITIONAL, NEGATORS, UNIVERSAL, normal
+from models.cues import ANTONYMS, CONDITIONAL, NEGATORS, UNIVERSAL, any_of, normal
 from models.verdict import Verdict, VerdictModel
 from nlp.quantities import extract
 from nlp.sentences import sentence_spans
@@ -99,6 +100,7 @@ def differences(claim: str, evidence: str) -> list[_Part]:
     near = window(claim, evidence)
     ours, theirs = list(_WORD.finditer(claim)), list(_WORD.finditer(near))
     a, b = [_key(m.group()) for m in ours], [_key(m.group()) for m in theirs]
+    bounded = bool(CONDITIONAL.search(normal(near)))
     found = []
     for tag, i, j, k, m in SequenceMatcher(a=a, b=b, autojunk=False).get_opcodes():
         if tag == "equal":
@@ -110,8 +112,27 @@ def differences(claim: str, evidence: str) -> list[_Part]:
             told = ""  # a stretch of the evidence is no counterpart of a word
         start = ours[i].start() if i < j else ours[i - 1].end()
         end = ours[j - 1].end() if i < j else start
-        found.append(_Part(start, end, told, _kind(claim[start:end], told)))
+        kind = _kind(claim[start:end], told)
+        rest = normal(f"{claim[:start]} {claim[end:]}")
+        if kind == Distortion.EXAGGERATION and bounded and not CONDITIONAL.search(rest):
+            kind = str(Distortion.CONDITION_DROPPED)  # "always" stands where "if" was
+        found.append(_Part(start, end, told, kind))
     return found
+
+
+_YEAR: Final = re.compile(r"(?:năm )?(?:19|20)\d{2}")
+_ABSOLUTE: Final = any_of("không có ngoại lệ", "không cần điều kiện nào", "trong mọi trường hợp")
+
+
+@cache
+def _antonyms() -> frozenset[tuple[str, str]]:
+    return frozenset(
+        pair for a, b in ANTONYMS for pair in ((normal(a), normal(b)), (normal(b), normal(a)))
+    )
+
+
+def _opposite(ours: str, theirs: str) -> bool:
+    return bool(ours and theirs) and (ours, theirs) in _antonyms()
 
 
 def _key(word: str) -> str:
@@ -127,16 +148,21 @@ def _weighty(words: str) -> bool:
 def _kind(ours: str, theirs: str) -> str:
     """Return the kind of a difference from the words on both sides."""
     view, other = normal(ours), normal(theirs)
-    if bool(NEGATORS & set(view.split())) != bool(NEGATORS & set(other.split())):
-        return str(Distortion.NEGATION)
+    if _ABSOLUTE.search(view) and not theirs:
+        return str(Distortion.EXAGGERATION)
     if UNIVERSAL.search(view) and not UNIVERSAL.search(other):
         return str(Distortion.EXAGGERATION)
+    if _opposite(view, other):
+        return str(Distortion.NEGATION)
+    if bool(NEGATORS & set(view.split())) != bool(NEGATORS & set(other.split())):
+        return str(Distortion.NEGATION)
     if CONDITIONAL.search(other) and not CONDITIONAL.search(view):
         return str(Distortion.CONDITION_DROPPED)
     if not ours:
         return WORDING
     if re.search(r"\d", ours) or re.search(r"\d", theirs):
-        dated = extract(ours).dates or re.search(r"\d[/-]\d", ours)
+        years = _YEAR.fullmatch(ours) and _YEAR.fullmatch(theirs)
+        dated = years or extract(ours).dates or re.search(r"\d[/-]\d", ours)
         return str(Distortion.DATE if dated else Distortion.NUMBER) if theirs else ADDED
     if not theirs:
         return ADDED
