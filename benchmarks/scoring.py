@@ -40,7 +40,7 @@ def build(folder: Path, shape: str) -> None:
     from transformers import RobertaConfig, RobertaForSequenceClassification
 
     from models.finetune import widen
-    from models.joining import export, quantise
+    from models.joining import export, packed, quantise
     from models.marks import TYPES
     from models.tokenizer import PhobertBpe, train_files
     from nlp.words import phobert_view
@@ -61,8 +61,9 @@ def build(folder: Path, shape: str) -> None:
     net.save_pretrained(folder)
     widen(net, TYPES)
     export(net, folder / "full.onnx", longest=256)
-    quantise(folder / "full.onnx", folder / "encoder.onnx")
-    (folder / "full.onnx").unlink()
+    packed(quantise(folder / "full.onnx", folder / "int8.onnx"), folder)
+    for name in ("full", "int8"):
+        (folder / f"{name}.onnx").unlink()
 
 
 def ours(folder: Path, n: int) -> int:

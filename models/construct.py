@@ -31,7 +31,7 @@ class Pair:
     """A claim, the evidence beside it and the label that follows from how it was made.
 
     ``kind`` is the edit (a `Distortion` value, or the name of a harmless change), ``group`` the
-    source text.
+    source text. ``balanced`` pairs come from a cell in which every claim stands under each label.
     """
 
     claim: str
@@ -39,6 +39,7 @@ class Pair:
     label: Label
     kind: str
     group: str
+    balanced: bool = False
 
 
 # --- reading texts -------------------------------------------------------------------------------
@@ -155,6 +156,7 @@ def read_pairs(path: Path) -> list[Pair]:
                         group=str(
                             record.get("group") or digest(str(record.get("context", evidence)))
                         ),
+                        balanced=bool(record.get("balanced", False)),
                     )
                 )
             except (ValueError, KeyError, AttributeError) as error:

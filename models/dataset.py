@@ -490,7 +490,11 @@ def _sound(cell: Sequence[Pair]) -> list[Pair]:
     labels: dict[tuple[str, str], set[Label]] = {}
     for p in cell:
         labels.setdefault((normal(p.claim), normal(p.evidence)), set()).add(p.label)
-    return [p for p in cell if len(labels[normal(p.claim), normal(p.evidence)]) == 1]
+    return [
+        replace(p, balanced=True)
+        for p in cell
+        if len(labels[normal(p.claim), normal(p.evidence)]) == 1
+    ]
 
 
 # --- what the claim gives away -------------------------------------------------------------------

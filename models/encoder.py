@@ -7,13 +7,14 @@ is loaded here.
 An encoder is nearly blind to numbers; it is given marks of agreement (`models.marks`), and its
 logits enter a logistic layer together with the comparison features. Evidence longer than the model
 reads is scored in passages: first the sentences that speak of the claim, then the runs of
-sentences nearest to it; the layer sees the first one's logits and the strongest of all.
+sentences nearest to it; the layer sees the first one's logits and the strongest of all. Articles
+have a layer of their own: they hold many numbers and names that are no counterpart of the claim's.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -43,7 +44,10 @@ if TYPE_CHECKING:
     from models.registry import Manifest
 
 ONNX_FILE: Final = "encoder.onnx"
+WEIGHTS_FILE: Final = "encoder.onnx.data"  # mapped into memory, not copied
 FUSION_FILE: Final = "fusion.json"
+LONG: Final = 120  # words of evidence from which the layer for articles answers
+FORMS: Final = ("short", "long")
 PASSAGES: Final = 4  # at most so many of one evidence text are scored
 ENCODED: Final = (
     *(f"encoder_{label}" for label in LABEL_ORDER),
@@ -143,18 +147,56 @@ def gathered(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A calibrated logistic layer over the `FUSED` values: (3, n) weights on scaled values."""
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    bias: NDArray[np.float64]
+
+    def logits(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the logits of one row (n,) or of many (m, n)."""
+        scaled = np.clip((x - self.mean) / self.scale, -_LARGEST, _LARGEST)
+        return scaled @ self.weights.T + self.bias
+
+    @classmethod
+    def of(cls, body: dict[str, Any]) -> Layer:
+        """Read a layer back.
+
+        Raises:
+            ValueError: other shapes than this program's.
+        """
+        arrays = {
+            name: np.array(body[name], dtype=np.float64)
+            for name in ("mean", "scale", "weights", "bias")
+        }
+        wide = len(FUSED)
+        shapes = {"mean": (wide,), "scale": (wide,), "weights": (3, wide), "bias": (3,)}
+        if any(arrays[name].shape != shape for name, shape in shapes.items()):
+            raise ValueError("wrong shapes")
+        return cls(**arrays)
+
+    def body(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return {n: getattr(self, n).tolist() for n in ("mean", "scale", "weights", "bias")}
+
+
+def form_of(evidence: str) -> str:
+    """Return which layer answers: an article says much beside what a claim is about."""
+    return FORMS[len(evidence.split()) > LONG]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderModel:
-    """An exported encoder and the layer that joins it with the comparison features."""
+    """An exported encoder and the two layers that join it with the comparison features."""
 
     model_id: str
     threshold: float
     abstain_below: float
     session: Any
     bpe: PhobertBpe
-    mean: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    weights: NDArray[np.float64]
-    bias: NDArray[np.float64]
+    layers: Mapping[str, Layer]
     longest: int = MAX_LENGTH
 
     @classmethod
@@ -174,13 +216,7 @@ class EncoderModel:
                 raise ValueError("another label order")
             if int(body["marks"]) != TYPES:
                 raise ValueError(f"made for {body['marks']} marks, not {TYPES}")
-            arrays = {
-                name: np.array(body[name], dtype=np.float64)
-                for name in ("mean", "scale", "weights", "bias")
-            }
-            wide = len(FUSED)
-            if arrays["weights"].shape != (3, wide) or arrays["mean"].shape != (wide,):
-                raise ValueError("wrong shapes")
+            layers = {form: Layer.of(body["layers"][form]) for form in FORMS}
             bpe = PhobertBpe.of_folder(folder)
             if int(body["vocabulary"]) < bpe.size:
                 raise ValueError(f"{bpe.size} ids, but the embedding has {body['vocabulary']} rows")
@@ -190,8 +226,8 @@ class EncoderModel:
                 abstain_below=manifest.abstain_below,
                 session=open_session(folder / ONNX_FILE),
                 bpe=bpe,
+                layers=layers,
                 longest=int(body["longest"]),
-                **arrays,
             )
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise ModelError(
@@ -214,8 +250,7 @@ class EncoderModel:
         if not claim.strip() or not evidence.strip():
             return np.array([0.0, 0.0, 1.0])
         row = np.concatenate([self.encoded(claim, evidence), features(claim, evidence)])
-        scaled = np.clip((row - self.mean) / self.scale, -_LARGEST, _LARGEST)
-        return softmax(self.weights @ scaled + self.bias)
+        return softmax(self.layers[form_of(evidence)].logits(row))
 
     def judge(self, claim: str, evidence: str) -> Verdict:
         """Return the verdict on one pair; a fault inside becomes status failed, never a score."""

@@ -14,6 +14,7 @@ encoder.onnx …    an encoder, its tokenizer files and the fusion layer, where 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -129,7 +130,8 @@ def verify(folder: Path) -> Manifest:
         if path.parent != folder:
             raise ModelError("a name that leaves the folder", where=f"{where}: {name}")
         try:
-            actual = sha256_hex(path.read_bytes())
+            with path.open("rb") as data:  # in pieces: an encoder is larger than the rest of us
+                actual = hashlib.file_digest(data, "sha256").hexdigest()
         except OSError as error:
             raise ModelError(f"missing: {error}", where=str(path), remedy=_REMEDY) from error
         if actual != expected:

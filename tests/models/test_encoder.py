@@ -12,6 +12,7 @@ import pytest
 from kiemchung.domain import Label
 from kiemchung.errors import InputError, ModelError
 from models import construct, encoder, joining, registry
+from models.encoder import FORMS
 from models.finetune import Recipe
 from models.tokenizer import PhobertBpe, train_files
 from models.train import Data
@@ -108,7 +109,7 @@ def test_it_loads_through_the_registry_and_answers(folder: Path) -> None:
     assert manifest.kind == "encoder"
     assert manifest.model_id == model.model_id
     assert set(manifest.files) == {
-        "encoder.onnx", "vocab.txt", "bpe.codes", "fusion.json", "MODEL_CARD.md"
+        "encoder.onnx", "encoder.onnx.data", "vocab.txt", "bpe.codes", "fusion.json", "MODEL_CARD.md",
     }  # fmt: skip
 
 
@@ -232,10 +233,11 @@ def test_a_model_for_other_marks_or_features_is_refused(folder: Path, tmp_path: 
         ({"features": ["a"]}, "other features"),
         ({"labels": ["REFUTED", "SUPPORTED", "NOT_ENOUGH_INFO"]}, "label order"),
         ({"vocabulary": 3}, "embedding has 3 rows"),
-        ({"mean": [0.0]}, "wrong shapes"),
+        ({"layers": {f: body["layers"][f] | {"mean": [0.0]} for f in FORMS}}, "wrong shapes"),
+        ({"layers": {"short": body["layers"]["short"]}}, "'long'"),
     ):
         (tmp_path / "fusion.json").write_text(json.dumps(body | change), encoding="utf-8")
-        for name in ("vocab.txt", "bpe.codes", "encoder.onnx"):
+        for name in ("vocab.txt", "bpe.codes", "encoder.onnx", "encoder.onnx.data"):
             (tmp_path / name).write_bytes((folder / name).read_bytes())
         with pytest.raises(ModelError, match=told):
             encoder.EncoderModel.load(tmp_path, manifest)
