@@ -29,6 +29,7 @@ from models.comparison import (
     FEATURES,
     MAX_EVIDENCE,
     features,
+    plain_claim,
     plain_numbers,
     softmax,
     tokens,
@@ -102,7 +103,7 @@ def sequences(
     bpe: PhobertBpe, claim: str, evidence: str, *, longest: int = MAX_LENGTH
 ) -> Sequences:
     """Return the passages of one pair as ids, each at most ``longest`` long, with their marks."""
-    claim, evidence = plain_numbers(claim), plain_numbers(evidence[:MAX_EVIDENCE])
+    claim, evidence = plain_claim(claim), plain_numbers(evidence[:MAX_EVIDENCE])
     ours = view_of(claim)
     room = max(20, longest - 4 - len(bpe.ids(ours)))
     found = [
