@@ -31,6 +31,10 @@ OutletNames = Annotated[
     list[str] | None,
     typer.Option("--outlet", help="Outlet name, repeatable; `sample` is the embedded sample week."),
 ]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", help="cpu, cuda or auto: where an encoder scores (default: cpu)."),
+]
 
 
 def say(text: str) -> None:

@@ -14,6 +14,7 @@ import typer
 from kiemchung.errors import InputError, RecordError
 from pipeline.commands.common import (
     AsJson,
+    Device,
     Out,
     decode,
     output,
@@ -96,6 +97,7 @@ def verdict(
     model: Annotated[Path | None, typer.Option("--model", help="A model folder.")] = None,
     processes: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
     explain: Annotated[bool, typer.Option(help="Say what carried each verdict.")] = False,
+    device: Device = None,
     as_json: AsJson = False,
 ) -> None:
     """Score claim and evidence pairs with the bare model, for evaluation."""
@@ -104,9 +106,11 @@ def verdict(
     records = read_records(jsonl, ("id", "claim", "evidence"))
     with output(out) as target:
         if explain:
+            if device not in (None, "cpu"):
+                raise InputError("--explain scores on the CPU", remedy="leave --device out")
             write_records(target, _explained(records, model))
         else:
-            write_records(target, _scored(records, model, processes))
+            write_records(target, _scored(records, model, processes, device or "cpu"))
 
 
 def _verdict_fields(record: dict[str, Any], found: Verdict) -> dict[str, Any]:
@@ -121,13 +125,13 @@ def _verdict_fields(record: dict[str, Any], found: Verdict) -> dict[str, Any]:
 
 
 def _scored(
-    records: Iterator[dict[str, Any]], model: Path | None, processes: int
+    records: Iterator[dict[str, Any]], model: Path | None, processes: int, device: str
 ) -> Iterator[dict[str, Any]]:
     from models.scoring import score
 
     asked, paired = tee(records)
     pairs = ((str(r["claim"]), str(r["evidence"])) for r in paired)
-    verdicts = score(pairs, folder=model, processes=processes)
+    verdicts = score(pairs, folder=model, processes=processes, device=device)
     for record, found in zip(asked, verdicts, strict=True):
         _caution(record)
         yield _verdict_fields(record, found)

@@ -13,6 +13,7 @@ from kiemchung.errors import InputError
 from pipeline.commands.common import (
     AsJson,
     Data,
+    Device,
     OutletNames,
     WeekText,
     emit,
@@ -51,7 +52,13 @@ def demo(
 
 
 def _weekly(
-    week: str, outlet: list[str] | None, data: Path | None, only: Sequence[str], *, as_json: bool
+    week: str,
+    outlet: list[str] | None,
+    data: Path | None,
+    only: Sequence[str],
+    *,
+    as_json: bool,
+    device: str | None = None,
 ) -> None:
     from pipeline.weekly import Stage, weekly
     from pipeline.weeks import parse_week
@@ -65,7 +72,7 @@ def _weekly(
         summary = weekly(
             parse_week(week),
             outlets=outlet or [],
-            settings=settings_for(data),
+            settings=settings_for(data, device=device),
             only=stages,
             progress=progress,
         )
@@ -103,10 +110,11 @@ def weekly(
     stage: Annotated[
         list[str] | None, typer.Option("--stage", help="Only this stage, repeatable.")
     ] = None,
+    device: Device = None,
     as_json: AsJson = False,
 ) -> None:
     """Run one week: crawl, extract, analyse, judge, publish. Exit 0 healthy, 2 with alarms."""
-    _weekly(week, outlet, data, stage or (), as_json=as_json)
+    _weekly(week, outlet, data, stage or (), as_json=as_json, device=device)
 
 
 def _stage_command(name: str, text: str) -> None:
@@ -157,5 +165,18 @@ def extract(
 
 
 _stage_command("analyse", "Only find the claims of a week's articles.")
-_stage_command("judge", "Only set a week's claims beside the passages in force.")
+
+
+@app.command()
+def judge(
+    week: WeekText,
+    outlet: OutletNames = None,
+    data: Data = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Only set a week's claims beside the passages in force."""
+    _weekly(week, outlet, data, ("judge",), as_json=as_json, device=device)
+
+
 _stage_command("publish", "Only hand a week's results to the store.")
