@@ -13,7 +13,7 @@ run:
 test:
 	@$(PYTHON) tools/bootstrap.py test
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python tools/run_tests.py
 
 lint:
 	@$(BIN)/ruff check .
@@ -23,7 +23,7 @@ lint:
 
 # The tests of a few seconds, for every save.
 fast:
-	@$(BIN)/python -m pytest -q -m "not slow and not browser"
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not browser and not alone"
 
 clean:
 	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

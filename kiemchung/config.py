@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import (
@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     proxy: str = Field(default="", pattern=r"^(https?://[^\s/@]+/?)?$")  # for all outlets
     flag_threshold: float | None = Field(default=None, ge=0.5, le=1.0)  # None: the model's own
     encoder: str = "vinai/phobert-base"
+    device: Literal["auto", "cpu", "cuda"] = "cpu"  # where an encoder scores; cuda needs torch
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
 
@@ -56,9 +57,12 @@ class Settings(BaseSettings):
         return (init_settings, env_settings, file)
 
     def sha256(self) -> str:
-        """Return the hash of what can change a result; folders and ports cannot."""
+        """Return the hash of what can change a result; folders and ports cannot.
+
+        The device is told by the model id of every judgement instead.
+        """
         kept = self.model_dump(
-            mode="json", exclude={"data_dir", "host", "port", "keep_pages_days", "proxy"}
+            mode="json", exclude={"data_dir", "host", "port", "keep_pages_days", "proxy", "device"}
         )
         lines = "\n".join(f"{key}={kept[key]!r}" for key in sorted(kept))
         return hashlib.sha256(lines.encode("utf-8")).hexdigest()

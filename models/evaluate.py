@@ -37,7 +37,11 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What `evaluate` found; ``f1`` and ``recall`` are by label."""
+    """What `evaluate` found; ``f1`` and ``recall`` are by label.
+
+    ``refuted_at_threshold`` is the precision of what would be shown as a flag, ``coverage`` the
+    share of all pairs that would be; ``risk_coverage`` pairs a share answered with its error rate.
+    """
 
     n: int
     macro_f1: float
@@ -48,13 +52,18 @@ class Report:
     ece: float
     refuted_precision: Interval
     refuted_at_threshold: Interval
+    coverage: float
     threshold: float
     risk_coverage: tuple[tuple[float, float], ...]
     failed: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
-        return asdict(self)
+        """Return plain values, for JSON: a share of nothing is null, not NaN."""
+        body = asdict(self)
+        for name in ("refuted_precision", "refuted_at_threshold", "recall"):
+            body[name] = {k: None if math.isnan(v) else v for k, v in body[name].items()}
+        body["ece"] = None if math.isnan(self.ece) else self.ece
+        return body
 
 
 def wilson(right: int, n: int, *, z: float = 1.959964) -> Interval:
@@ -179,6 +188,7 @@ def report(gold: Sequence[Label], verdicts: Sequence[Verdict], *, threshold: flo
         ece=calibration_error(confidence, right),
         refuted_precision=wilson(sum(gold[i] is Label.REFUTED for i in shown), len(shown)),
         refuted_at_threshold=wilson(sum(gold[i] is Label.REFUTED for i in sure), len(sure)),
+        coverage=len(sure) / len(gold),
         threshold=threshold,
         risk_coverage=risk_coverage(confidence, right),
         failed=len(gold) - len(kept),

@@ -3,30 +3,29 @@
 Beside accuracy and calibration these are small changes of a claim whose effect is known: a changed
 digit, a negation or another name must take SUPPORTED away; another way to write a number, another
 place for a tone mark, an emotive word, or one name for another on *both* sides must change
-nothing. A model that fails one of them reads something else than the evidence. The floors of the
-shipped model stand in ``floors.json`` and only ever rise.
+nothing. A model that fails one of them reads something else than the evidence. What the shipped
+model must hold stands in ``floors.json``, see `models.floors`.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 from kiemchung.domain import Label, Passage
-from kiemchung.errors import ModelError
 from models import evaluate
 from models.construct import Pair, Rewriter, pairs_of_passages
 from models.cues import normal
 from models.distort import NAMED, actor
-from models.verdict import VerdictModel
+from models.floors import Gate
+from models.slices import by_slice
+from models.verdict import Verdict, VerdictModel
 
-FLOORS: Final = Path(__file__).parent / "floors.json"
+FEWEST: Final = 30  # pairs of a slice that make a figure of its own
 _STYLES: Final = tuple(
     (old, new)
     for olds, news in (
@@ -48,14 +47,28 @@ _NAMES: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
-    """One measured figure; ``value`` is None where no pair admits the change. ``higher`` is better
-    or worse, ``n`` is how many cases it rests on."""
+class Remembering:
+    """A model that is asked each pair once: the gates look at the same pairs many times."""
 
-    name: str
-    value: float | None
-    n: int
-    higher: bool = True
+    model: VerdictModel
+    known: dict[tuple[str, str], Verdict] = field(default_factory=dict)
+
+    @property
+    def model_id(self) -> str:
+        """Name of the model behind it."""
+        return self.model.model_id
+
+    @property
+    def threshold(self) -> float:
+        """Threshold of the model behind it."""
+        return self.model.threshold
+
+    def judge(self, claim: str, evidence: str) -> Verdict:
+        """Return the verdict on one pair, made the first time."""
+        found = self.known.get((claim, evidence))
+        if found is None:
+            found = self.known[claim, evidence] = self.model.judge(claim, evidence)
+        return found
 
 
 def own_pairs(passages: Sequence[Passage], *, seed: int = 0) -> list[Pair]:
@@ -187,7 +200,11 @@ def _both_names(
 
 def overlap_thirds(model: VerdictModel, pairs: Sequence[Pair]) -> list[Gate]:
     """Return macro-F1 on each third of the pairs by the share of the claim's words that the
-    evidence has: a model that only counts shared words fails the first and the last."""
+    evidence has: a model that only counts shared words fails the first and the last.
+
+    And the recall of REFUTED in the highest third as a share of that over all pairs: a refutation
+    in the evidence's own words is the dangerous one, and must be found nearly as often (0.8).
+    """
 
     def share(p: Pair) -> float:
         ours = set(normal(p.claim).split())
@@ -196,38 +213,64 @@ def overlap_thirds(model: VerdictModel, pairs: Sequence[Pair]) -> list[Gate]:
     order = sorted(range(len(pairs)), key=lambda i: (share(pairs[i]), i))
     size = -(-len(order) // 3)
     gates = []
+    part: list[Pair] = []
     for i, name in enumerate(("low", "middle", "high")):
         part = [pairs[j] for j in order[i * size : (i + 1) * size]]
         said = [model.judge(p.claim, p.evidence).label for p in part]
         value = evaluate.macro_f1([p.label for p in part], said) if part else None
         gates.append(Gate(name=f"macro_f1_overlap_{name}", value=value, n=len(part)))
+    whole, high = _refuted_recall(model, pairs), _refuted_recall(model, part)
+    ratio = high[0] / whole[0] if whole[0] and high[0] is not None else None
+    gates.append(Gate(name="refuted_recall_overlap_high_ratio", value=ratio, n=high[1]))
     return gates
 
 
+def _refuted_recall(model: VerdictModel, pairs: Sequence[Pair]) -> tuple[float | None, int]:
+    """Return how many of the refuted pairs are found, and how many there are."""
+    mine = [p for p in pairs if p.label is Label.REFUTED]
+    found = sum(model.judge(p.claim, p.evidence).label is Label.REFUTED for p in mine)
+    return (found / len(mine) if mine else None), len(mine)
+
+
 def measure(model: VerdictModel, pairs: Sequence[Pair], *, seed: int = 0) -> list[Gate]:
-    """Return every gate of ``model`` on labelled pairs.
+    """Return every gate of ``model`` on labelled pairs, by name.
 
     Raises:
         ValueError: fewer than two pairs.
     """
+    model = model if isinstance(model, Remembering) else Remembering(model=model)
     found = evaluate.evaluate(model, pairs)
     blind = evaluate.controls(model, pairs, seed=seed)
     shown = found.refuted_at_threshold
+    half = next(risk for covered, risk in found.risk_coverage if covered == 0.5)
     gates = [
         Gate(name="macro_f1", value=found.macro_f1, n=found.n),
         Gate(name="gap_to_claim_only", value=found.macro_f1 - blind.claim_only_macro_f1, n=found.n),
         Gate(name="flag_precision", value=shown.value if shown.n else None, n=shown.n),
         Gate(name="flag_precision_lower", value=shown.low if shown.n else None, n=shown.n),
+        Gate(name="flag_coverage", value=found.coverage, n=found.n),
         Gate(name="refuted_recall", value=found.recall[str(Label.REFUTED)], n=found.n),
         Gate(name="answered", value=found.answered, n=found.n),
         Gate(name="ece", value=found.ece, n=found.n, higher=False),
+        Gate(name="risk_at_half_coverage", value=half, n=found.n, higher=False),
         Gate(name="shuffled_refuted", value=blind.shuffled_refuted, n=found.n, higher=False),
         *_by_kind(model, pairs),
+        *_by_slice(model, pairs),
         *perturbations(model, pairs, seed=seed),
         *overlap_thirds(model, pairs),
     ]
     clean = [g if g.value is None or math.isfinite(g.value) else _without(g) for g in gates]
     return sorted(clean, key=lambda g: g.name)
+
+
+def _by_slice(model: VerdictModel, pairs: Sequence[Pair]) -> list[Gate]:
+    """Return macro-F1 of each slice that has enough pairs to say something."""
+    verdicts = [model.judge(p.claim, p.evidence) for p in pairs]
+    return [
+        Gate(name=f"macro_f1_in_{s.name}", value=s.macro_f1, n=s.n)
+        for s in by_slice(pairs, verdicts, threshold=model.threshold)
+        if s.n >= FEWEST
+    ]
 
 
 def _without(gate: Gate) -> Gate:
@@ -244,42 +287,3 @@ def _by_kind(model: VerdictModel, pairs: Sequence[Pair]) -> list[Gate]:
         Gate(name=f"right_{kind.replace(' ', '_')}", value=sum(x) / len(x), n=len(x))
         for kind, x in kinds.items()
     ]
-
-
-# --- floors -------------------------------------------------------------------------------------
-
-
-def floors(path: Path = FLOORS) -> dict[str, float]:
-    """Return the floor (or ceiling) of each gate of the shipped model.
-
-    Raises:
-        ModelError: the file is missing, or a later floor of a gate is easier than an earlier one.
-    """
-    try:
-        body: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-        found = {}
-        for name, row in body.items():
-            steps = [float(x) for x in row["steps"]]
-            order = sorted(steps, reverse=not row["higher"])
-            if not steps or steps != order:
-                raise ValueError(f"{name}: floors only rise, {steps} does not")
-            found[name] = steps[-1]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"no floors: {error}", where=str(path), remedy="restore it; add a step, change none"
-        ) from error
-    return found
-
-
-def broken(gates: Sequence[Gate], wanted: Mapping[str, float]) -> list[str]:
-    """Return a line for each gate that misses its floor or was not measured."""
-    by_name = {g.name: g for g in gates}
-    lines = []
-    for name, floor in sorted(wanted.items()):
-        gate = by_name.get(name)
-        if gate is None or gate.value is None:
-            lines.append(f"{name}: not measured, the floor is {floor:g}")
-        elif (gate.value < floor) if gate.higher else (gate.value > floor):
-            side = "below the floor" if gate.higher else "above the ceiling"
-            lines.append(f"{name}: {gate.value:.4f} of {gate.n} is {side} {floor:g}")
-    return lines

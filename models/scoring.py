@@ -152,16 +152,32 @@ def _chunk(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
 
 
 def score(
-    pairs: Iterable[tuple[str, str]], *, folder: Path | None = None, processes: int = 1
+    pairs: Iterable[tuple[str, str]],
+    *,
+    folder: Path | None = None,
+    processes: int = 1,
+    device: str = "cpu",
 ) -> Iterator[Verdict]:
     """Yield the verdict of each (claim, evidence) pair, in order.
 
     ``folder`` None is the shipped model. With more than one process, a chunk whose worker died is
-    scored again here, one pair at a time; the pairs are read as they are needed.
+    scored again here, one pair at a time; the pairs are read as they are needed. ``device`` is
+    "cpu" (onnxruntime, one sequence a call), "cuda" (torch, in batches: see `models.batched`) or
+    "auto"; with a GPU the processes read the texts for it.
 
     Raises:
         ModelError: the folder is no model of this program.
+        InputError: the device cannot be had.
     """
+    if device != "cpu":
+        from models import batched
+
+        chosen = folder or registry.DEFAULT
+        has_encoder = registry.verify(chosen).kind == "encoder"
+        if batched.choose_device(device, has_encoder=has_encoder) == "cuda":
+            on_gpu = batched.load(chosen, device="cuda")
+            yield from batched.score_all(on_gpu, pairs, folder=chosen, processes=processes)
+            return
     model = registry.load(folder) if folder else registry.load_default()
     if processes < 2:
         for claim, evidence in pairs:

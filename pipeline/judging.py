@@ -64,14 +64,11 @@ class Judge:
         Raises:
             BadReferenceError: a line of the base cannot be used; half a base is worse than none.
             ModelError: a model file is missing or not the one in its manifest.
+            InputError: the settings name a device that cannot be had.
         """
         base = reference.load(settings.reference_dir)
         chosen = model_dir or promoted_model(settings.data_dir)
-        model = registry.load(chosen) if chosen else registry.load_default()
-        if model.model_id.startswith(
-            "encoder-"
-        ):  # the comparison is faster than a look-up is worth
-            model = Cached(model, settings.data_dir / "verdicts.sqlite")
+        model = _load_model(chosen, settings)
         threshold = settings.flag_threshold
         return cls(
             documents=base.documents,
@@ -142,6 +139,20 @@ class Judge:
             differences=found.differences,
             error=found.error,
         )
+
+
+def _load_model(chosen: Path | None, settings: Settings) -> VerdictModel:
+    if settings.device != "cpu":
+        from models import batched
+
+        folder = chosen or registry.DEFAULT
+        has_encoder = registry.verify(folder).kind == "encoder"
+        if batched.choose_device(settings.device, has_encoder=has_encoder) == "cuda":
+            return batched.load(folder, device="cuda")
+    model = registry.load(chosen) if chosen else registry.load_default()
+    if not model.model_id.startswith("encoder-"):
+        return model  # the comparison is faster than a look-up is worth
+    return Cached(model, settings.data_dir / "verdicts.sqlite")
 
 
 def promoted_model(data_dir: Path) -> Path | None:

@@ -26,6 +26,7 @@ from kiemchung.shards import read_shard, write_bytes_atomically, write_shard
 from nlp.matching import content_key
 from nlp.text import canonical
 from nlp.topic import topic
+from pipeline.ahead import judge_all
 from pipeline.judging import Judge
 from pipeline.reading import mentions, with_stories
 from pipeline.runs import RunPlan
@@ -367,7 +368,7 @@ def judge(run: RunPlan, judge_: Judge, *, progress: Progress = silent) -> None:
     total = len(wanted)
 
     def make(batch: Sequence[Mention]) -> list[Judgement]:
-        return [judge_.judge(m, run_id=run.run_id) for m in batch]
+        return judge_all(judge_, batch, run_id=run.run_id)
 
     def batches() -> Iterator[tuple[str, Callable[[], Sequence[Judgement]]]]:
         for number, batch in enumerate(_batches(wanted, MENTIONS_PER_SHARD)):

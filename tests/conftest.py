@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # A worker for each core: threads inside one would wait for those of the others.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Speed is measured in benchmarks/; a busy machine must not fail a property.
 settings.register_profile("kiemchung", deadline=None)
@@ -24,9 +29,16 @@ def shared() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the fast tests first, then the slow ones, then those that need a browser."""
+    """Run the fast tests first, then the slow ones, then those that need a browser.
+
+    Tests that measure time are left to a run without workers, and say so.
+    """
 
     def cost(item: pytest.Item) -> int:
         return 2 if item.get_closest_marker("browser") else bool(item.get_closest_marker("slow"))
 
     items.sort(key=cost)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        for item in items:
+            if item.get_closest_marker("alone"):
+                item.add_marker(pytest.mark.skip(reason="measures time: run it without -n"))

@@ -477,6 +477,7 @@ def test_pages_survive_json() -> None:
         page_from_json({"title": "x"})
 
 
+@pytest.mark.alone
 def test_a_page_that_takes_too_long_costs_itself() -> None:
     slow = page("<p>" + "chữ " * 1_500_000 + "</p>")
     with Extractor(limit_seconds=0.3) as extractor:
@@ -536,6 +537,7 @@ def test_many_pages_in_order_with_their_outcomes() -> None:
         f'<script type="application/ld+json">{"[{" * 2_000_000}</script>',
     ],
 )
+@pytest.mark.alone
 def test_hostile_pages_end_within_the_limit(markup: str) -> None:
     body = f"<html><body><h1>Tên</h1>{markup}</body></html>".encode()
     started = time.monotonic()

@@ -32,6 +32,7 @@ def page(head: str = "", body: str = "") -> bytes:
     return shapes.page(f'<div class="noi-dung"><p>{TEXT}</p>{body}</div>', head).encode()
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_forty_shapes_of_a_megabyte_end_within_the_budget() -> None:
     assert len(shapes.SHAPES) >= 40

@@ -50,7 +50,7 @@ def test_few_groups_or_a_missing_label_leave_the_temperature() -> None:
         assert not shifts.any()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([0.05, 0.1, 0.2]))
 def test_each_label_is_in_its_own_sets_as_often_as_promised(seed: int, alpha: float) -> None:
     logits, truth = _drawn(4_000, seed)
@@ -59,7 +59,10 @@ def test_each_label_is_in_its_own_sets_as_often_as_promised(seed: int, alpha: fl
     for i, label in enumerate(LABEL_ORDER):
         mine = p[2_000:][truth[2_000:] == i]
         covered = np.mean([label in calibration.label_set(row, edges) for row in mine])
-        assert covered >= 1.0 - alpha - 0.04
+        # Both halves are samples: five deviations of the difference of two shares.
+        known = int((truth[:2_000] == i).sum())
+        chance = 5 * (alpha * (1 - alpha) * (1 / known + 1 / len(mine))) ** 0.5
+        assert covered >= 1.0 - alpha - chance
 
 
 def test_a_label_never_seen_is_in_every_set() -> None:

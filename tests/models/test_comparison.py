@@ -143,6 +143,7 @@ def test_scoring_never_imports_sklearn_or_torch() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.alone
 def test_time_grows_with_the_length_of_the_evidence_no_faster() -> None:
     sentence = "Hợp tác xã ở bản Mới trồng 12 ha lúa và bán được 36 tấn gạo trong năm 2023. "
 
@@ -157,6 +158,7 @@ def test_time_grows_with_the_length_of_the_evidence_no_faster() -> None:
     assert any(large < 4 * 3 * max(small, 0.005) for small, large in grown)
 
 
+@pytest.mark.alone
 def test_a_megabyte_without_a_space_ends() -> None:
     begun = time.process_time()
     assert model().judge("Hợp tác xã có 5 thành viên.", "a" * 1_000_000).status is not Status.FAILED

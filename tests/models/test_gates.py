@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import random
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,14 +10,15 @@ from hypothesis import strategies as st
 
 from kiemchung import reference
 from kiemchung.domain import Label
-from kiemchung.errors import ModelError
-from models import gates, registry
+from models import floors, gates, registry
 from models.comparison import plain_numbers
 from models.construct import Pair
-from models.gates import Gate
+from models.floors import Gate
 from models.verdict import Verdict, verdict_of
 
 R = random.Random
+OF_THE_PATH = {"opinions_flagged", "criticisms_flagged", "rebuttals_flagged", "law_in_time"}
+"""Measured from text to flag, in tests/pipeline/test_evaluation.py."""
 
 
 def _pair(claim: str, evidence: str, label: Label) -> Pair:
@@ -106,43 +105,46 @@ def test_dates_and_decimals_stay_as_they_are() -> None:
         assert plain_numbers(text) == text
 
 
-def test_floors_only_rise(tmp_path: Path) -> None:
-    path = tmp_path / "floors.json"
+def test_a_pair_is_asked_once_however_many_gates_look_at_it() -> None:
+    asked: list[tuple[str, str]] = []
 
-    def written(steps: list[float], *, higher: bool) -> Path:
-        body = {"x": {"higher": higher, "steps": steps}}
-        path.write_text(json.dumps(body), encoding="utf-8")
-        return path
+    class Counting(Fixed):
+        def judge(self, claim: str, evidence: str) -> Verdict:
+            asked.append((claim, evidence))
+            return super().judge(claim, evidence)
 
-    assert gates.floors(written([0.5, 0.6], higher=True)) == {"x": 0.6}
-    assert gates.floors(written([0.2, 0.1], higher=False)) == {"x": 0.1}
-    for steps, higher in (([0.6, 0.5], True), ([0.1, 0.2], False), ([], True)):
-        with pytest.raises(ModelError, match="no floors"):
-            gates.floors(written(steps, higher=higher))
-    path.write_text("[]", encoding="utf-8")
-    with pytest.raises(ModelError, match="no floors"):
-        gates.floors(path)
-    with pytest.raises(ModelError, match="no floors"):
-        gates.floors(tmp_path / "none.json")
+    gates.measure(Counting("same"), PAIRS)
+    assert len(asked) == len(set(asked))
 
 
-def test_a_missed_floor_is_told_with_both_figures() -> None:
-    found = [
-        Gate(name="a", value=0.9, n=10),
-        Gate(name="b", value=0.3, n=10, higher=False),
-        Gate(name="c", value=None, n=0),
-    ]
-    assert gates.broken(found, {"a": 0.9, "b": 0.3}) == []
-    lines = gates.broken(found, {"a": 0.95, "b": 0.2, "c": 0.1, "d": 0.1})
-    assert len(lines) == 4
-    assert "a: 0.9000 of 10 is below the floor 0.95" in lines
-    assert "b: 0.3000 of 10 is above the ceiling 0.2" in lines
-    assert sum("not measured" in line for line in lines) == 2
+def test_a_model_blind_to_refutations_in_the_evidences_own_words_is_told() -> None:
+    close = [_pair(f"Xã có {i} hộ nghèo.", "Xã có 5 hộ nghèo.", Label.REFUTED) for i in (6, 7, 8)]
+    far = [_pair(f"Thị trấn thu {i} tỷ.", "Năm nay mất mùa.", Label.REFUTED) for i in range(6)]
+
+    class Far(Fixed):
+        def judge(self, claim: str, evidence: str) -> Verdict:
+            return verdict_of((0.05, 0.9, 0.05) if "tỷ" in claim else (0.9, 0.05, 0.05))
+
+    ratio = _by_name(gates.overlap_thirds(Far("x"), [*close, *far]))
+    assert ratio["refuted_recall_overlap_high_ratio"].value == 0.0
+    even = _by_name(gates.overlap_thirds(Fixed("same"), [*close, *far]))
+    assert even["refuted_recall_overlap_high_ratio"].value == 1.0
+    none = _by_name(gates.overlap_thirds(Fixed("same"), PAIRS[:2]))
+    assert none["refuted_recall_overlap_high_ratio"].value is None
+
+
+def test_a_slice_with_too_few_pairs_gives_no_gate() -> None:
+    assert not [g for g in gates.measure(Fixed("same"), PAIRS) if g.name.startswith("macro_f1_in_")]
+    many = [_pair(f"Xã có {i} hộ.", f"Xã có {i} hộ.", Label.SUPPORTED) for i in range(gates.FEWEST)]
+    found = _by_name(gates.measure(Fixed("same"), many))
+    assert found["macro_f1_in_number"].value == 1.0
+    assert "macro_f1_in_quote" not in found
 
 
 @pytest.mark.slow
 def test_the_shipped_model_holds_its_floors() -> None:
     pairs = gates.own_pairs(reference.load().passages)
     found = gates.measure(registry.load_default(), pairs)
-    assert gates.broken(found, gates.floors()) == []
-    assert len(gates.floors()) >= 15
+    wanted = {name: floor for name, floor in floors.floors().items() if name not in OF_THE_PATH}
+    assert floors.broken(found, wanted) == []
+    assert len(wanted) >= 35

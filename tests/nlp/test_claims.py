@@ -140,6 +140,7 @@ def test_every_sentence_is_returned_and_slices_to_its_text(text: str) -> None:
         assert 0.0 <= claim.check_worthiness <= 1.0
 
 
+@pytest.mark.alone
 def test_time_grows_with_the_text_and_no_faster() -> None:
     import time
 

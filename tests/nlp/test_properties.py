@@ -150,6 +150,7 @@ def test_words_cover_every_visible_letter_once(text: str) -> None:
 @pytest.mark.parametrize(
     "shape", ["a1.", "a", "a\u0301", "1 ", "năm ", "a@", "http://a.a.", '"', "…"]
 )
+@pytest.mark.alone
 def test_awkward_text_takes_linear_time(shape: str) -> None:
     def cost(n: int) -> float:
         text = canonical((shape * n)[:n]).text

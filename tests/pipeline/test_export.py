@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from kiemchung.config import Settings, load_settings
 from kiemchung.domain import Decision
 from kiemchung.errors import InputError
 from kiemchung.store import FlagRow, Store, open_store
-from pipeline.demo import main as demo
 from pipeline.export import FORMATS, as_csv, claim_review, export, safe_cell
 from pipeline.weekly import store_path
 
@@ -34,10 +34,8 @@ def test_no_flags_is_a_header_and_nothing_else() -> None:
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    found = load_settings(data_dir=tmp_path_factory.mktemp("export"), port=0)
-    demo.run(found)
-    return found
+def settings(week_of_its_own: Callable[[str], Settings]) -> Settings:
+    return week_of_its_own("export")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,9 @@ import pytest
 from crawler.health import read_history, read_week, write_week
 from crawler.ledger import Kind, State, Visit
 from crawler.outlets import Outlet, load_outlets
-from kiemchung.config import Settings, load_settings
+from kiemchung.config import Settings
 from kiemchung.store import open_store
 from pipeline import health
-from pipeline.demo import main as demo
 from pipeline.stages import PageOutcome, read_extracted
 from pipeline.weekly import accounting, make_plan, report_path, store_path
 from pipeline.weeks import parse_week
@@ -22,10 +22,8 @@ WEEK = parse_week("2026-W40")
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    made = load_settings(data_dir=tmp_path_factory.mktemp("health"), port=0)
-    demo.run(made)
-    return made
+def settings(week_of_its_own: Callable[[str], Settings]) -> Settings:
+    return week_of_its_own("health")
 
 
 @pytest.mark.slow

@@ -7,15 +7,15 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from crawler import archive
-from kiemchung.config import Settings, load_settings
+from kiemchung.config import Settings
 from pipeline import stages
-from pipeline.demo import main as demo
 from pipeline.reextract import reextract
 from pipeline.status import overview
 from pipeline.weekly import expire_pages, make_plan
@@ -27,10 +27,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    made = load_settings(data_dir=tmp_path_factory.mktemp("again"), port=0)
-    demo.run(made)
-    return made
+def settings(week_of_its_own: Callable[[str], Settings]) -> Settings:
+    return week_of_its_own("again")
 
 
 def test_the_same_program_finds_the_same_and_makes_no_new_shard(settings: Settings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from models.cues import normal
-from models.support import doubt
+from models.decide.doubt import doubt
 
 ONLINE = "Đại hội thành viên được họp trực tiếp, trực tuyến hoặc kết hợp trực tiếp và trực tuyến."
 FILED = "Hồ sơ được nộp trực tiếp, qua bưu chính hoặc qua hệ thống thông tin điện tử."

@@ -1,0 +1,1 @@
+"""The commands, a module for each kind; heavy packages are imported inside them."""

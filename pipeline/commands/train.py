@@ -1,0 +1,231 @@
+"""Training, and the data for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kiemchung.errors import InputError
+from pipeline.commands.common import GROUP, AsJson, emit, settings_for
+
+train_app = typer.Typer(help="Train a model.", **GROUP)
+data_app = typer.Typer(help="Data to train and measure on: construct.", **GROUP)
+
+
+Corpus = Annotated[
+    Path | None, typer.Option("--corpus", help="Folder of plain or segmented texts.")
+]
+Lexicon = Annotated[
+    Path | None, typer.Option("--lexicon", help="Folder with antonyms_vi.txt and synonyms_vi.txt.")
+]
+PairFiles = Annotated[
+    list[Path] | None, typer.Option("--pairs", help="Labelled pairs as JSONL, repeatable.")
+]
+
+
+@train_app.command("comparison")
+def train_comparison(
+    out: Annotated[Path, typer.Option("--out", help="Model folder to write.")],
+    corpus: Corpus = None,
+    lexicon: Lexicon = None,
+    pairs: PairFiles = None,
+    seed: int = 0,
+    limit: Annotated[int, typer.Option(help="Texts of the corpus.")] = 3_000,
+    as_json: AsJson = False,
+) -> None:
+    """Train the comparison model on constructed pairs."""
+    from models.train import train_comparison as train
+
+    folder = train(out, corpus=corpus, lexicon=lexicon, files=pairs or [], seed=seed, limit=limit)
+    _trained(folder, as_json=as_json)
+
+
+@train_app.command("vocabulary")
+def train_vocabulary(
+    text: Annotated[list[Path], typer.Option("--text", help="Text file or folder, repeatable.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for vocab.txt and bpe.codes.")],
+    size: Annotated[int, typer.Option(help="Ids at most.")] = 16_000,
+    words: Annotated[int, typer.Option(help="Words to learn from.")] = 9_000_000,
+    as_json: AsJson = False,
+) -> None:
+    """Learn an own tokenizer in PhoBERT's two-file format from word-segmented text."""
+    from models.pretrain import learn_vocabulary
+    from models.tokenizer import PhobertBpe
+
+    bpe = PhobertBpe.of_folder(learn_vocabulary(text, out, size=size, words=words))
+    emit(
+        {"folder": str(out), "ids": bpe.size, "merges": bpe.merges},
+        as_json=as_json,
+        lines=[f"{bpe.size} ids, {bpe.merges} merges in {out}"],
+    )
+
+
+@train_app.command("prepare")
+def train_prepare(
+    text: Annotated[list[Path], typer.Option("--text", help="Text file or folder, repeatable.")],
+    vocabulary: Annotated[Path, typer.Option("--vocabulary", help="Folder of the tokenizer.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the token stream.")],
+    limit: Annotated[int | None, typer.Option(help="Tokens at most, shared by the files.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Segment and encode a corpus once, for `train pretrain`."""
+    from models.pretrain import prepare
+
+    found = prepare(text, vocabulary, out, limit=limit)
+    emit(
+        {"folder": str(out), "tokens": len(found.tokens), "sources": list(found.sources)},
+        as_json=as_json,
+        lines=[*found.sources, f"{len(found.tokens)} tokens in {out}"],
+    )
+
+
+@train_app.command("pretrain")
+def train_pretrain(
+    prepared: Annotated[Path, typer.Option("--prepared", help="Folder of `train prepare`.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and the encoder.")],
+    tokens: Annotated[int, typer.Option(help="Tokens to train on, in all.")] = 50_000_000,
+    shape: Annotated[str, typer.Option(help="LAYERSxWIDTH.")] = "4x256",
+    batch_tokens: Annotated[int, typer.Option(help="Tokens a step.")] = 8_192,
+    rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 2e-3,
+    optimiser: Annotated[str, typer.Option(help="adamw or muon.")] = "adamw",
+    warm_start: Annotated[bool, typer.Option(help="Start from co-occurrence vectors.")] = True,
+    seed: int = 0,
+    threads: Annotated[int | None, typer.Option(help="CPU threads (default: all).")] = None,
+    save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 300.0,
+    as_json: AsJson = False,
+) -> None:
+    """Pretrain an encoder by masked words, on a GPU if there is one; goes on where it stopped."""
+    from models.pretrain import Plan, Shape, load_prepared, pretrain
+
+    if optimiser not in ("adamw", "muon"):
+        raise InputError(f"no optimiser {optimiser!r}", remedy="adamw or muon")
+    plan = Plan(
+        shape=Shape.of(shape),
+        tokens=tokens,
+        batch_tokens=batch_tokens,
+        rate=rate,
+        seed=seed,
+        warm_start=warm_start,
+        optimiser=optimiser,
+    )
+    try:
+        state = pretrain(load_prepared(prepared), out, plan, save_every=save_every, threads=threads)
+    except ImportError as error:
+        raise InputError(
+            f"{error.name} is not installed", remedy="install the train extra; see CONTRIBUTING"
+        ) from error
+    emit(
+        {"folder": str(out / "encoder"), **state},
+        as_json=as_json,
+        lines=[
+            f"step {state['step']} of {state['steps']}: held-out perplexity "
+            f"{state['held_out_perplexity']}; {out / 'encoder'}"
+        ],
+    )
+
+
+@data_app.command("construct")
+def data_construct(
+    corpus: Annotated[Path, typer.Option("--corpus", help="Folder of .txt, .txt.xz, .jsonl.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for train and held_out.jsonl.")],
+    lexicon: Lexicon = None,
+    size: Annotated[int, typer.Option(help="Pairs, about.", min=30)] = 30_000,
+    seed: int = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Make balanced pairs of claim and evidence whose claims alone give nothing away."""
+    from kiemchung import reference
+    from models import construct, dataset
+    from models.train import read_lexicon
+
+    try:
+        made = dataset.build(
+            corpus,
+            passages=reference.load(settings_for().reference_dir).passages,
+            size=size,
+            seed=seed,
+            synonyms=read_lexicon(lexicon, "synonyms"),
+            antonyms=read_lexicon(lexicon, "antonyms"),
+        )
+    except ImportError as error:
+        raise InputError(
+            f"{error.name} is not installed", remedy="install the train extra; see CONTRIBUTING"
+        ) from error
+    sources = [path.name for path in construct.corpus_files(corpus)]
+    body = dataset.write(out, made, seed=seed, sources=sources)
+    lines = [f"{name}: {value}" for name, value in body.items() if name != "kinds"]
+    lines += [f"  {kind}: {n}" for kind, n in body["kinds"].items()]
+    emit({"folder": str(out), **body}, as_json=as_json, lines=lines)
+
+
+@train_app.command("verdict")
+def train_verdict(
+    out: Annotated[Path, typer.Option("--out", help="Model folder to write.")],
+    encoder: Annotated[
+        str | None, typer.Option("--encoder", help="Hub id or folder (default: the settings').")
+    ] = None,
+    corpus: Corpus = None,
+    lexicon: Lexicon = None,
+    pairs: PairFiles = None,
+    epochs: int = 3,
+    rate: Annotated[
+        float | None, typer.Option(help="Highest learning rate (default: by width).")
+    ] = None,
+    batch_tokens: Annotated[int, typer.Option(help="Tokens a batch, padding included.")] = 4_096,
+    r_drop: Annotated[float, typer.Option(help="Weight of R-Drop; 0 for none.")] = 0.0,
+    smoothing: Annotated[float, typer.Option(help="Label smoothing.")] = 0.05,
+    threads: Annotated[int | None, typer.Option(help="CPU threads (default: all).")] = None,
+    precision: Annotated[str, typer.Option(help="int8 or float32.")] = "int8",
+    seed: int = 0,
+    limit: Annotated[int, typer.Option(help="Texts of the corpus.")] = 3_000,
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune an encoder in PhoBERT's format; needs the `train` extra."""
+    from kiemchung import reference
+
+    if precision not in ("int8", "float32"):
+        raise InputError(f"no precision {precision!r}", remedy="int8 or float32")
+    try:
+        from models.finetune import Recipe
+        from models.joining import train_verdict as train
+        from models.train import gather
+    except ImportError as error:
+        raise InputError(
+            f"{error.name} is not installed", remedy="install the train extra; see CONTRIBUTING"
+        ) from error
+    settings = settings_for()
+    data = gather(
+        passages=reference.load(settings.reference_dir).passages,
+        corpus=corpus,
+        lexicon=lexicon,
+        files=pairs or [],
+        seed=seed,
+        limit=limit,
+    )
+    folder = train(
+        out,
+        data,
+        encoder=encoder or settings.encoder,
+        recipe=Recipe(
+            epochs=epochs,
+            rate=rate,
+            batch_tokens=batch_tokens,
+            r_drop=r_drop,
+            smoothing=smoothing,
+            threads=threads,
+            seed=seed,
+        ),
+        precision=precision,
+    )
+    _trained(folder, as_json=as_json)
+
+
+def _trained(folder: Path, *, as_json: bool) -> None:
+    from models import registry
+
+    manifest = registry.verify(folder)
+    shown = {"folder": str(folder), "model_id": manifest.model_id, "threshold": manifest.threshold}
+    lines = [f"{manifest.model_id} in {folder}"]
+    emit(shown | {"metrics": dict(manifest.metrics)}, as_json=as_json, lines=lines)
