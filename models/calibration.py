@@ -84,7 +84,7 @@ def scaled_out_of_fold(
     folds: int = 5,
     seed: int = 0,
 ) -> NDArray[np.float64]:
-    """Return probabilities, each row calibrated by `fit_scaling` on the folds without its text.
+    """Return logits, each row calibrated by `fit_scaling` on the folds without its text.
 
     With too few source texts for that, the logits are taken as they are.
     """
@@ -92,15 +92,15 @@ def scaled_out_of_fold(
     draw = np.random.default_rng(seed).permutation(len(names))
     place = dict(zip(names, (draw % folds).tolist(), strict=True))
     fold = np.array([place[g] for g in groups])
-    p = softmax(logits)
+    found = logits.copy()
     for i in range(folds):
         out = fold == i
         rest = [g for g, o in zip(groups, out, strict=True) if not o]
         if not out.any() or set(truth[~out].tolist()) != {0, 1, 2}:
             continue
         factors, shifts = fit_scaling(logits[~out], truth[~out], rest, folds=folds)
-        p[out] = softmax(logits[out] * factors + shifts)
-    return p
+        found[out] = logits[out] * factors + shifts
+    return found
 
 
 def _vector(

@@ -283,7 +283,7 @@ def spread_layers(have: int, want: int) -> tuple[int, ...]:
 
 
 def transplant(source: Source, vocabulary: Path, out: Path, *, layers: int) -> dict[str, Any]:
-    """Write an encoder folder over ``vocabulary`` with some of the source's layers; return the facts.
+    """Write an encoder folder over ``vocabulary`` with layers of the source; return its facts.
 
     Raises:
         InputError: see `spread_layers`.
