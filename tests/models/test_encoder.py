@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kiemchung.domain import LABEL_ORDER, Label
 from kiemchung.errors import InputError, ModelError
@@ -368,3 +370,23 @@ def test_the_card_names_what_an_own_encoder_was_pretrained_on(tmp_path: Path) ->
     assert "4x256, 50 M tokens" in first
     assert "47.4" in first
     assert second == "pretraining text: statutes.txt: 9 blocks"
+
+
+@given(
+    st.lists(st.floats(-9, 9), min_size=3, max_size=3),
+    st.floats(0, 3).map(lambda v: 0.0 if v < 1 else v),
+)
+def test_a_number_that_is_nowhere_is_never_borne_out(logits: list[float], missing: float) -> None:
+    x = np.zeros(len(FUSED))
+    x[FUSED.index("digits_missing_whole")] = missing
+    given_ = np.array(logits)
+    found = encoder.held_back(x, given_)
+    assert (found[1:] == given_[1:]).all()
+    if missing:
+        assert found[0] <= max(found[1], found[2]) - encoder.MARGIN + 1e-9
+        assert found[0] <= given_[0]
+    else:
+        assert found[0] == given_[0]
+    both = encoder.held_back(np.stack([x, np.zeros(len(FUSED))]), np.stack([given_, given_]))
+    assert (both[0] == found).all()
+    assert (both[1] == given_).all()
