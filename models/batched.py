@@ -39,7 +39,7 @@ from models.encoder import (
     onnx_logits,
     sequences,
 )
-from models.tokenizer import PhobertBpe
+from models.tokenizer import PAD, PhobertBpe
 from models.verdict import Verdict, failed, verdict_of
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ LOG: Final = logging.getLogger(__name__)
 DEVICES: Final = ("auto", "cpu", "cuda")
 BUDGET: Final = 32_768  # tokens a batch, padding included: a few GB of activations at 768 wide
 WINDOW: Final = 4_096  # pairs sorted together; more of them pad less and are answered later
-PAD: Final = 1
 EXACT: Final = 1e-4  # largest logit gap to the ONNX file in float32
 NEAR: Final = 0.5  # and where the file is int8: its activations are rounded, ours are not
 
@@ -315,21 +314,28 @@ class BatchedModel:
     def _verdict(
         self, one: Prepared, rows: Sequence[NDArray[np.float64]], wrong: Exception | None
     ) -> Verdict:
-        if wrong is not None or one.error:
-            return replace(failed(wrong or ValueError(one.error)), error=one.error or str(wrong))
+        if one.error:
+            return replace(failed(ValueError()), error=one.error)
+        if wrong is not None:
+            return failed(wrong)
         if one.read is None or one.features is None:
             return verdict_of((0.0, 0.0, 1.0), abstain_below=self.abstain_below)
         try:
+            if not np.isfinite(rows).all():
+                raise MemoryError("a sequence does not fit into the memory of the device")
             values = np.concatenate([gathered(np.stack(rows)), one.features])
             p = softmax(self.layers[one.form].logits(values))
             return verdict_of(p.tolist(), abstain_below=self.abstain_below)
-        except ValueError as error:
+        except (ValueError, MemoryError) as error:
             return failed(error)
 
     def raw(
         self, ids: Sequence[Sequence[int]], types: Sequence[Sequence[int]]
     ) -> NDArray[np.float64]:
-        """Return the logits (n, 3) of one batch; what does not fit into memory is halved."""
+        """Return the logits (n, 3) of one batch; what does not fit into memory is halved.
+
+        A single sequence that does not fit has NaN for logits.
+        """
         import torch
 
         longest = max(len(x) for x in ids)
@@ -344,7 +350,7 @@ class BatchedModel:
                 return np.asarray(answer.double().cpu().numpy(), dtype=np.float64)
         except torch.OutOfMemoryError:
             if len(ids) == 1:
-                raise
+                return np.full((1, 3), np.nan)
             torch.cuda.empty_cache()
             half = len(ids) // 2
             parts = (self.raw(ids[:half], types[:half]), self.raw(ids[half:], types[half:]))
