@@ -115,7 +115,7 @@ def test_evaluate_and_training_count_such_pairs(tmp_path: Path) -> None:
     ]
     _, told = run(
         "train", "verdict", "--out", str(tmp_path / "o"), "--encoder", "a/b", "--pairs",
-        written(tmp_path / "q.jsonl", [PAIRS[1] | {"label": "NEI"}]),
+        written(tmp_path / "q.jsonl", [PAIRS[1] | {"label": "NEI", "evidence": ""}]),
     )  # fmt: skip
     assert "q.jsonl:1: not a pair" in told
     _, told = run(
