@@ -34,10 +34,10 @@ class KiemchungError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        """Return one line: where, what, and the remedy."""
+        """Return one line: where, what, and the remedy; a library's message may have several."""
         place = f"{self.where}: " if self.where else ""
         advice = f" ({self.remedy})" if self.remedy else ""
-        return f"{place}{self.message}{advice}"
+        return " ".join(f"{place}{self.message}{advice}".splitlines())
 
 
 class InputError(KiemchungError):

@@ -102,6 +102,12 @@ def verify(folder: Path) -> Manifest:
     try:
         text = where.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        if (folder / "config.json").is_file():
+            raise ModelError(
+                "a checkpoint, and no model of this program yet",
+                where=str(folder),
+                remedy="fine-tune it: kiemchung train verdict --encoder FOLDER --out DIR",
+            ) from error
         raise ModelError(f"no model here: {error}", where=str(where), remedy=_REMEDY) from error
     try:
         body = json.loads(text)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
@@ -136,3 +136,17 @@ def caution(claim: str, evidence: str) -> str:
     if len(evidence) > LONGEST:
         return f"only the first {LONGEST} of {len(evidence)} letters of the evidence were read"
     return ""
+
+
+_COUNTED: Final = re.compile(r"\d+(?= (?:letters|of)\b)")
+
+
+def cautions(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """Return, a line for each reason, how many pairs mean little and which is the first."""
+    found: dict[str, list[int]] = {}
+    total = 0
+    for total, (claim, evidence) in enumerate(pairs, start=1):
+        told = caution(claim, evidence)
+        if told:
+            found.setdefault(_COUNTED.sub("…", told), []).append(total)
+    return [f"{len(at)} of {total} pairs, the first is {at[0]}: {why}" for why, at in found.items()]

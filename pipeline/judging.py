@@ -58,8 +58,12 @@ class Judge:
     documents_by_id: Mapping[str, Document] = field(repr=False)
 
     @classmethod
-    def load(cls, settings: Settings, *, model_dir: Path | None = None) -> Judge:
+    def load(
+        cls, settings: Settings, *, model_dir: Path | None = None, remember: bool = True
+    ) -> Judge:
         """Load the reference base and the model that the settings name.
+
+        An encoder's verdicts are remembered in the data folder unless ``remember`` is false.
 
         Raises:
             BadReferenceError: a line of the base cannot be used; half a base is worse than none.
@@ -68,7 +72,7 @@ class Judge:
         """
         base = reference.load(settings.reference_dir)
         chosen = model_dir or promoted_model(settings.data_dir)
-        model = _load_model(chosen, settings)
+        model = _load_model(chosen, settings, remember=remember)
         threshold = settings.flag_threshold
         return cls(
             documents=base.documents,
@@ -141,7 +145,7 @@ class Judge:
         )
 
 
-def _load_model(chosen: Path | None, settings: Settings) -> VerdictModel:
+def _load_model(chosen: Path | None, settings: Settings, *, remember: bool) -> VerdictModel:
     if settings.device != "cpu":
         from models import batched
 
@@ -150,7 +154,7 @@ def _load_model(chosen: Path | None, settings: Settings) -> VerdictModel:
         if batched.choose_device(settings.device, has_encoder=has_encoder) == "cuda":
             return batched.load(folder, device="cuda")
     model = registry.load(chosen) if chosen else registry.load_default()
-    if not model.model_id.startswith("encoder-"):
+    if not remember or not model.model_id.startswith("encoder-"):
         return model  # the comparison is faster than a look-up is worth
     return Cached(model, settings.data_dir / "verdicts.sqlite")
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from kiemchung.errors import InputError
-from pipeline.commands.common import AsJson, emit, settings_for
+from pipeline.commands.common import AsJson, emit, say, settings_for
 
 app = typer.Typer()
 
@@ -50,6 +50,7 @@ def evaluate(
     """
     from kiemchung import reference
     from models import floors, gates, registry
+    from models.verdict import cautions
     from pipeline import evaluation
     from pipeline.judging import Judge
 
@@ -66,6 +67,9 @@ def evaluate(
     else:
         base = reference.load(settings.reference_dir)
         sets = {"reference base": gates.own_pairs(base.passages)}
+    for name, pairs in sets.items():
+        for told in cautions((p.claim, p.evidence) for p in pairs):
+            say(f"{name}: {told}")
     found = [
         evaluation.measure_set(scorer, Path(name).stem if jsonl else name, pairs, with_gates=gate)
         for name, pairs in sets.items()
@@ -81,7 +85,7 @@ def evaluate(
         lines += evaluation.table(one)
     missed: list[str] = []
     if gate and not jsonl:
-        judge = Judge.load(settings, model_dir=folder)
+        judge = Judge.load(settings, model_dir=folder, remember=False)
         path_gates = evaluation.path_gates(judge, controls or evaluation.CONTROLS)
         measured = sorted((*whole.gates, *path_gates), key=lambda g: g.name)
         result["gates"] = evaluation.gate_rows(measured)

@@ -62,7 +62,7 @@ def check(
     if jsonl is not None:
         records = (
             check_text(
-                r["text"],
+                _read_by_model(r["text"], f"{jsonl} id {r['id']}"),
                 day=parse_day(r["date"], f"{jsonl} id {r['id']}"),
                 judge=judge,
                 record_id=r["id"],
@@ -78,7 +78,7 @@ def check(
     body = text if text is not None else decode(read_file(file or Path()), str(file))
     if not body.strip():
         raise RecordError("there is no text", where=str(file or "--text"))
-    result = check_text(body, day=published, judge=judge)
+    result = check_text(_read_by_model(body, str(file or "--text")), day=published, judge=judge)
     if as_json or out:
         with output(out) as target:
             target.write(to_json(result, indent=1) + "\n")
@@ -88,6 +88,15 @@ def check(
 
         for line in claim_lines(result):
             typer.echo(line)
+
+
+def _read_by_model(text: str, where: str) -> str:
+    """Return ``text``; say on stderr when it is in a language that nothing here reads."""
+    from models.verdict import is_vietnamese
+
+    if not is_vietnamese(text):
+        say(f"{where}: not in Vietnamese, so nothing can be found in it")
+    return text
 
 
 @app.command()
@@ -178,7 +187,8 @@ def claims(
 
     def rows() -> Iterator[dict[str, Any]]:
         for record in read_records(jsonl, ("id", "text")):
-            ((checkability, worthiness),) = assess_all([canonical(record["text"]).text])
+            text = _read_by_model(record["text"], f"{jsonl} id {record['id']}")
+            ((checkability, worthiness),) = assess_all([canonical(text).text])
             yield {
                 "id": record["id"],
                 "check_worthiness": worthiness,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kiemchung.errors import InputError
-from pipeline.commands.common import GROUP, AsJson, emit, settings_for
+from pipeline.commands.common import GROUP, AsJson, emit, say, settings_for
 
 train_app = typer.Typer(help="Train a model.", **GROUP)
 data_app = typer.Typer(help="Data to train and measure on: construct.", **GROUP)
@@ -25,6 +26,12 @@ PairFiles = Annotated[
 ]
 
 
+Sources = Annotated[
+    list[str] | None,
+    typer.Option("--source", help="A line for the card: what the texts are, repeatable."),
+]
+
+
 @train_app.command("comparison")
 def train_comparison(
     out: Annotated[Path, typer.Option("--out", help="Model folder to write.")],
@@ -33,12 +40,22 @@ def train_comparison(
     pairs: PairFiles = None,
     seed: int = 0,
     limit: Annotated[int, typer.Option(help="Texts of the corpus.")] = 3_000,
+    source: Sources = None,
     as_json: AsJson = False,
 ) -> None:
     """Train the comparison model on constructed pairs."""
     from models.train import train_comparison as train
 
-    folder = train(out, corpus=corpus, lexicon=lexicon, files=pairs or [], seed=seed, limit=limit)
+    _caution(pairs or [])
+    folder = train(
+        out,
+        corpus=corpus,
+        lexicon=lexicon,
+        files=pairs or [],
+        seed=seed,
+        limit=limit,
+        sources=source or [],
+    )
     _trained(folder, as_json=as_json)
 
 
@@ -219,13 +236,22 @@ def train_verdict(
     precision: Annotated[str, typer.Option(help="int8 or float32.")] = "int8",
     seed: int = 0,
     limit: Annotated[int, typer.Option(help="Texts of the corpus.")] = 3_000,
+    source: Sources = None,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune an encoder in PhoBERT's format; needs the `train` extra."""
     from kiemchung import reference
+    from models import checkpoint
 
     if precision not in ("int8", "float32"):
         raise InputError(f"no precision {precision!r}", remedy="int8 or float32")
+    settings = settings_for()
+    chosen = encoder or settings.encoder
+    if Path(chosen).is_dir():
+        checkpoint.check(Path(chosen))
+    elif chosen.startswith((".", "/", "~")):
+        raise InputError("no such folder", where=chosen, remedy="give a folder or a hub id")
+    _caution(pairs or [])
     try:
         from models.finetune import Recipe
         from models.joining import train_verdict as train
@@ -234,7 +260,6 @@ def train_verdict(
         raise InputError(
             f"{error.name} is not installed", remedy="install the train extra; see CONTRIBUTING"
         ) from error
-    settings = settings_for()
     data = gather(
         passages=reference.load(settings.reference_dir).passages,
         corpus=corpus,
@@ -243,11 +268,12 @@ def train_verdict(
         seed=seed,
         limit=limit,
         tune=tune or [],
+        sources=source or [],
     )
     folder = train(
         out,
         data,
-        encoder=encoder or settings.encoder,
+        encoder=chosen,
         recipe=Recipe(
             epochs=epochs,
             rate=rate,
@@ -260,6 +286,18 @@ def train_verdict(
         precision=precision,
     )
     _trained(folder, as_json=as_json)
+
+
+def _caution(files: Sequence[Path]) -> None:
+    """Say on stderr how many pairs of a file teach little: another language, evidence cut."""
+    from models.construct import read_pairs
+    from models.verdict import cautions
+
+    for path in files:
+        if not path.is_file():
+            raise InputError("no such file of pairs", where=str(path))
+        for line in cautions((p.claim, p.evidence) for p in read_pairs(path)):
+            say(f"{path.name}: {line}")
 
 
 def _trained(folder: Path, *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,88 +17,28 @@ from kiemchung.errors import InputError, ModelError
 from models import construct, encoder, joining, registry
 from models.encoder import FORMS, FUSED
 from models.finetune import Recipe
-from models.tokenizer import PhobertBpe, train_files
+from models.tokenizer import PhobertBpe
 from models.train import Data
+from tests.models.toys import SENTENCES, toy_data, toy_pairs
 
 pytestmark = pytest.mark.slow
 
 QUICK = Recipe(steps=4, batch_tokens=400, seed=1, threads=1)
 
-SENTENCES = (
-    "Hợp tác xã cần ít nhất 5 thành viên chính thức.",
-    "Liên hiệp hợp tác xã cần ít nhất 3 hợp tác xã.",
-    "Mỗi thành viên góp không quá 30% vốn điều lệ của hợp tác xã.",
-    "Đại hội thành viên họp thường niên mỗi năm một lần.",
-    "Ban kiểm soát có từ 1 đến 7 người do đại hội bầu ra.",
-    "Thành viên liên kết được phát biểu nhưng không được biểu quyết.",
-    "Quỹ chung không chia không được dùng để lập doanh nghiệp.",
-    "Khoản vay nội bộ có thời hạn tối đa 12 tháng.",
-)
-
-
-def _pairs() -> list[construct.Pair]:
-    made = []
-    for i, sentence in enumerate(SENTENCES):
-        other = SENTENCES[(i + 3) % len(SENTENCES)]
-        for label, claim, evidence in (
-            (Label.SUPPORTED, sentence, sentence),
-            (Label.REFUTED, sentence.replace("không ", "").replace("5", "9"), sentence),
-            (Label.NOT_ENOUGH_INFO, other, sentence),
-        ):
-            made.append(
-                construct.Pair(
-                    claim=claim, evidence=evidence, label=label, kind="toy", group=f"g{i}"
-                )
-            )
-    return made
-
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random 2x32 RoBERTa with a vocabulary of its own in the two-file format."""
-    import torch
-    from transformers import RobertaConfig, RobertaForSequenceClassification
-
-    from nlp.words import phobert_view
-
-    folder = tmp_path_factory.mktemp("tiny")
-    train_files([phobert_view(s) for s in SENTENCES], folder, size=200)
-    bpe = PhobertBpe.of_folder(folder)
-    torch.manual_seed(3)
-    config = RobertaConfig(
-        vocab_size=bpe.size,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=130,
-        type_vocab_size=1,
-        num_labels=3,
-        pad_token_id=1,
-        bos_token_id=0,
-        eos_token_id=2,
-    )
-    RobertaForSequenceClassification(config).save_pretrained(folder)
-    return folder
+def checkpoint(tiny_checkpoint: Path) -> Path:
+    return tiny_checkpoint
 
 
 @pytest.fixture(scope="module")
 def data() -> Data:
-    pairs = tuple(_pairs())
-    return Data(train=pairs, calibration=pairs, report=pairs, names=("toy pairs",))
+    return toy_data()
 
 
 @pytest.fixture(scope="module", params=["float32", "int8"])
-def folder(
-    request: pytest.FixtureRequest,
-    checkpoint: Path,
-    data: Data,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    out = tmp_path_factory.mktemp(f"out-{request.param}") / "model"
-    return joining.train_verdict(
-        out, data, encoder=str(checkpoint), recipe=QUICK, precision=request.param
-    )
+def folder(request: pytest.FixtureRequest, tiny_models: Mapping[str, Path]) -> Path:
+    return tiny_models[request.param]
 
 
 def _human(n: int, words: int = 0) -> tuple[construct.Pair, ...]:
@@ -108,7 +49,7 @@ def _human(n: int, words: int = 0) -> tuple[construct.Pair, ...]:
             group=f"text{k}",
         )
         for k in range(n)
-        for p in _pairs()[:3]
+        for p in toy_pairs()[:3]
     )  # fmt: skip
 
 
@@ -190,7 +131,7 @@ def test_the_manifest_says_what_each_part_is_worth(folder: Path) -> None:
     assert set(manifest.calibration["conformal"]) == {"SUPPORTED", "REFUTED", "NOT_ENOUGH_INFO"}
     if manifest.precision == "int8":
         assert metrics["int8_largest_drift"] > 0.0
-        assert metrics["int8_pairs"] == len(_pairs())
+        assert metrics["int8_pairs"] == len(toy_pairs())
         assert 0 <= metrics["int8_flips_near_threshold"] <= metrics["int8_pairs"]
     else:
         assert "int8_pairs" not in metrics
@@ -199,7 +140,7 @@ def test_the_manifest_says_what_each_part_is_worth(folder: Path) -> None:
 def test_a_verdict_does_not_depend_on_its_neighbours(folder: Path) -> None:
     model = registry.load(folder)
     assert isinstance(model, encoder.EncoderModel)
-    pairs = [(p.claim, p.evidence) for p in _pairs()]
+    pairs = [(p.claim, p.evidence) for p in toy_pairs()]
     alone = [registry.load(folder).judge(*pairs[i]) for i in (0, 5, 11)]
     listed = [model.judge(*pair) for pair in reversed(pairs)][::-1]
     assert [listed[i] for i in (0, 5, 11)] == alone
