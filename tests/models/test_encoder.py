@@ -60,6 +60,7 @@ def _table(pairs: tuple[construct.Pair, ...], *, seed: int) -> joining.Table:
     x = draw.normal(size=(len(pairs), len(FUSED)))
     x[np.arange(len(y)), y] += 3.0
     x[np.arange(len(y)), 5 + y] += 1.0
+    x[:, FUSED.index("digits_missing_whole")] = 0.0
     return joining.Table(x=x, y=y)
 
 
