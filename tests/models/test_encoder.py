@@ -81,7 +81,7 @@ def test_pairs_labelled_by_people_weigh_more_and_are_reported_by_folds(
         assert found[form]["joined_macro_f1"]["mean"] > 0.9
         assert found[form]["encoder_macro_f1"]["mean"] > found[form]["comparison_macro_f1"]["mean"]
         assert 0.0 <= found[form]["ece"]["mean"] < 0.2
-        assert found[form]["zero_shot_macro_f1"] > 0.9
+        assert found[form]["zero_shot_macro_f1"] > 0.8
         assert found[form]["zero_shot_flags_right"] <= found[form]["zero_shot_flags"] <= 90
         assert found[form]["flags_right"]["mean"] <= found[form]["flags"]["mean"]
 
