@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from dashboards import desk, files, lists, mistakes, signin
+from dashboards.language import LanguageOfRequest
 from dashboards.merger import InboxMerger
 from dashboards.security import SecurityHeaders, Tokens
 from dashboards.shell import Shell
@@ -49,6 +50,7 @@ def create_app(
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=life)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))
+    app.add_middleware(LanguageOfRequest)
     app.add_middleware(SecurityHeaders)  # added last, so it stands outermost
 
     shell = Shell(

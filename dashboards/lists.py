@@ -20,8 +20,8 @@ def entries(shell: Shell, who: Visitor, where: Place) -> list[QueueEntry]:
 def add_routes(shell: Shell) -> None:
     """Add /queue and /mine."""
     app, store = shell.app, shell.store
-    shell.links.append(Link(path="/queue", text="Hàng đợi"))
-    shell.links.append(Link(path="/mine", text="Đã kết luận"))
+    shell.links.append(Link(path="/queue", key="nav.queue"))
+    shell.links.append(Link(path="/mine", key="nav.mine"))
 
     @app.get("/")
     def start() -> Response:

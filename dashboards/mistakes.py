@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from dashboards.language import say
 from dashboards.security import HEADERS, local_path
 from dashboards.shell import MustChangeError, NotSignedInError, Shell
 from kiemchung.errors import InputError, KiemchungError
@@ -38,23 +39,23 @@ def add_handlers(shell: Shell) -> None:
     @app.exception_handler(StarletteHTTPException)
     def refused(_: Request, error: Exception) -> Response:
         assert isinstance(error, StarletteHTTPException)
-        text = {404: "Không có trang này.", 405: "Không dùng được cách gọi này."}
+        text = {404: say("refused.missing"), 405: say("refused.method")}
         return shell.message(error.status_code, text.get(error.status_code, str(error.detail)))
 
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, error: Exception) -> Response:
-        return shell.message(422, "Biểu mẫu thiếu hoặc có giá trị không dùng được.")
+        return shell.message(422, say("refused.invalid"))
 
     @app.exception_handler(KiemchungError)
     def failed(_: Request, error: Exception) -> Response:
         if isinstance(error, InputError):
-            return shell.message(422, "Không lưu được: biểu mẫu có giá trị không dùng được.")
+            return shell.message(422, say("refused.unsaved"))
         LOG.error("the store failed: %s", error)
-        return shell.message(503, "Kho dữ liệu đang gặp lỗi. Hãy báo cho người vận hành.")
+        return shell.message(503, say("refused.store"))
 
     @app.exception_handler(Exception)
     def unforeseen(_: Request, error: Exception) -> Response:
-        answer = shell.message(500, "Có lỗi ngoài dự kiến. Kết luận chưa được lưu.")
+        answer = shell.message(500, say("refused.unforeseen"))
         for name, value in HEADERS.items():  # this answer is made outside every middleware
             answer.headers[name] = value
         answer.headers["Cache-Control"] = "no-store"

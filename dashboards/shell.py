@@ -18,7 +18,7 @@ import jinja2
 from fastapi import Depends, FastAPI, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from dashboards import words
+from dashboards import language, words
 from dashboards.security import SESSION_COOKIE, VISIT_COOKIE, Tokens, foreign_origin
 from kiemchung.domain import Decision, Distortion
 from kiemchung.reference.exceptions import charter_decides, exceptions
@@ -64,7 +64,7 @@ class Link:
     """An entry of the navigation, shown to accounts of ``role`` and above."""
 
     path: str
-    text: str
+    key: str  # of the catalogue
     role: str = "reader"
 
 
@@ -80,6 +80,8 @@ def templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(words=words, Decision=Decision, Distortion=Distortion)
+    environment.globals.update(t=language.say, language=language.current)
+    environment.globals.update(languages=language.LANGUAGES)
     environment.globals.update(exceptions=exceptions, charter_decides=charter_decides)
     environment.filters.update(
         day=words.day, moment=words.moment, share=words.share, link=words.link, host=words.host
@@ -131,12 +133,16 @@ class Shell:
 
     def message(self, status: int, text: str) -> HTMLResponse:
         """Return a page that says one thing."""
-        return self.page("message.html", status, title="Bàn duyệt", text=text, visitor=None)
+        return self.page(
+            "message.html", status, title=language.say("app.name"), text=text, visitor=None
+        )
 
-    def cookie(self, request: Request, answer: Response, name: str, value: str) -> None:
-        """Set a cookie that scripts and other sites cannot use."""
+    def cookie(
+        self, request: Request, answer: Response, name: str, value: str, seconds: int | None = None
+    ) -> None:
+        """Set a cookie that scripts and other sites cannot use, for the visit or for a time."""
         answer.set_cookie(
-            name, value, httponly=True, samesite="strict", path="/",
+            name, value, httponly=True, samesite="strict", path="/", max_age=seconds,
             secure=request.url.scheme == "https",
         )  # fmt: skip
 
@@ -192,16 +198,11 @@ def guarded(request: Request, csrf: Annotated[str, Form()] = "") -> None:
     given = csrf or request.headers.get("x-csrf-token", "")
     # The sign-in form is bound to the visit, every other one to the session.
     visit = request.cookies.get(VISIT_COOKIE, "")
-    bound = visit if request.url.path == "/login" else shell.session_of(request)
+    session = shell.session_of(request)
+    at_the_door = request.url.path == "/login" or (request.url.path == "/language" and not session)
+    bound = visit if at_the_door else session
     if foreign_origin(request) or not shell.tokens.right_csrf(bound, given):
-        raise HTTPException(403, "Biểu mẫu không hợp lệ hoặc đã cũ. Hãy tải lại trang.")
-
-
-_TOO_LOW: Final = {
-    "reviewer": "Tài khoản này chỉ được xem.",
-    "adjudicator": "Việc này dành cho người phân xử.",
-    "admin": "Việc này dành cho người quản trị.",
-}
+        raise HTTPException(403, language.say("refused.form"))
 
 
 def reading_as(role: str) -> Callable[..., Visitor]:
@@ -209,7 +210,7 @@ def reading_as(role: str) -> Callable[..., Visitor]:
 
     def check(found: Annotated[Visitor, Depends(visitor)]) -> Visitor:
         if not reaches(found.account, role):
-            raise HTTPException(403, _TOO_LOW[role])
+            raise HTTPException(403, language.say(f"refused.{role}"))
         return found
 
     return check
@@ -222,7 +223,7 @@ def writing_as(role: str) -> Callable[..., Visitor]:
         _: Annotated[None, Depends(guarded)], found: Annotated[Visitor, Depends(visitor)]
     ) -> Visitor:
         if not reaches(found.account, role):
-            raise HTTPException(403, _TOO_LOW.get(role, _TOO_LOW["reviewer"]))
+            raise HTTPException(403, language.say(f"refused.{role}"))
         return found
 
     return check

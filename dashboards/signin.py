@@ -8,16 +8,13 @@ from typing import Annotated, Final
 from fastapi import Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from dashboards import language
+from dashboards.language import say
 from dashboards.security import SESSION_COOKIE, VISIT_COOKIE, local_path
 from dashboards.shell import NotSignedInError, Shell, Visitor, guarded, somebody
 from kiemchung.store.accounts import MIN_PASSWORD
 
-_REFUSED: Final = {
-    "wrong": "Mật khẩu đang dùng không đúng.",
-    "length": f"Mật khẩu mới cần ít nhất {MIN_PASSWORD} ký tự.",
-    "same": "Mật khẩu mới phải khác mật khẩu cũ và khác tên.",
-    "repeat": "Hai lần nhập mật khẩu mới không giống nhau.",
-}
+_YEAR: Final = 365 * 24 * 3600
 
 
 def add_routes(shell: Shell) -> None:
@@ -70,8 +67,19 @@ def add_routes(shell: Shell) -> None:
         shell.forget(answer, SESSION_COOKIE)
         return answer
 
+    @app.post("/language", dependencies=[Depends(guarded)])
+    def choose_language(
+        request: Request,
+        wanted: Annotated[str, Form(max_length=5, alias="language")],
+        back: Annotated[str, Form(max_length=200)] = "/queue",
+    ) -> Response:
+        answer = RedirectResponse(local_path(back), 303)
+        known = wanted if wanted in language.LANGUAGES else language.DEFAULT
+        shell.cookie(request, answer, language.COOKIE, known, seconds=_YEAR)
+        return answer
+
     def password_page(who: Visitor, refused: str, status: int = 200) -> Response:
-        text = _REFUSED.get(refused, "")
+        text = say(f"password.{refused}", minimum=MIN_PASSWORD) if refused else ""
         return shell.page_for(who, "password.html", status, refused=text, minimum=MIN_PASSWORD)
 
     @app.get("/password")
