@@ -7,13 +7,13 @@ import threading
 from pathlib import Path
 
 from kiemchung.errors import KiemchungError
-from kiemchung.store import Store
+from kiemchung.store import Store, search
 
 LOG = logging.getLogger(__name__)
 
 
 class InboxMerger:
-    """Merges the inbox every few seconds in a thread of its own."""
+    """Merges the inbox every few seconds in a thread of its own, then indexes what came."""
 
     def __init__(self, store: Store, inbox: Path, seconds: float) -> None:
         self._store = store
@@ -37,6 +37,7 @@ class InboxMerger:
             try:
                 for run_id in self._store.merge_inbox(self._inbox):
                     LOG.info("merged %s", run_id)
+                search.catch_up(self._store)
                 self.error = ""
             except (KiemchungError, OSError) as error:
                 self.error = str(error)
