@@ -94,7 +94,14 @@ def add_routes(shell: Shell) -> None:
         saved: Annotated[str, Query(max_length=20)] = "",
     ) -> Response:
         known = Decision(saved) if saved in Decision.__members__ else None
-        return desk(who, wanted(mention_key), where, whole=True, saved=known)
+        found = wanted(mention_key)
+        if found.decision is None and not store.open_item(who.account, mention_key):
+            rest = store.behind(who.account, mention_key, view=where.view, week=where.week)
+            following = rest[0][0] if rest else None
+            return shell.page_for(
+                who, "taken.html", 409, item=found, place=where, following=following
+            )
+        return desk(who, found, where, whole=True, saved=known)
 
     def go_on(
         request: Request, who: Visitor, key: int | None, where: Place, saved: Decision | None
@@ -144,10 +151,10 @@ def add_routes(shell: Shell) -> None:
             "note": note,
             "seconds": seconds,
         }
-        following = _following(entries(shell, who, where), mention_key)
         if decision is Decision.SKIPPED:
+            rest = store.behind(who.account, mention_key, view=where.view, week=where.week)
             store.decide(who.account, mention_key, decision, opened_from=where.view, **facts)
-            return go_on(request, who, following, where, decision)
+            return go_on(request, who, store.next_item(who.account, rest), where, decision)
         if store.blind_choice(who.account, mention_key) is None:
             store.choose(who.account, mention_key, decision, **facts)
         return go_on(request, who, mention_key, where, None)
@@ -171,7 +178,7 @@ def add_routes(shell: Shell) -> None:
         if decision is Decision.REFUTED and not cite:
             text = "Kết luận “trái với căn cứ” cần ít nhất một căn cứ được chọn."
             return problem(request, who, mention_key, where, text, 422)
-        following = _following(entries(shell, who, where), mention_key)
+        rest = store.behind(who.account, mention_key, view=where.view, week=where.week)
         store.decide(
             who.account,
             mention_key,
@@ -185,7 +192,7 @@ def add_routes(shell: Shell) -> None:
             seconds=seconds,
             opened_from=where.view,
         )
-        return go_on(request, who, following, where, decision)
+        return go_on(request, who, store.next_item(who.account, rest), where, decision)
 
     @app.post("/undo")
     def undo(

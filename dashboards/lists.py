@@ -47,6 +47,7 @@ def add_routes(shell: Shell) -> None:
             first=first,
             total=len(found),
             part=part,
+            filtered=where.view == "queue" and store.filters.in_use(who.account) is not None,
             more=len(found) > first + PAGE_LENGTH,
         )
 

@@ -568,6 +568,8 @@ def serve(
         host=settings.host,
         port=settings.port,
         outlet_names=outlet_names(settings),
+        reference_dir=settings.reference_dir,
+        double_share=settings.double_review_share,
     )
 
 
@@ -739,16 +741,26 @@ def reference_show(
 
 
 @reference_app.command("reviews")
-def reference_reviews(data: Data = None, as_json: AsJson = False) -> None:
+def reference_reviews(
+    data: Data = None,
+    reopen: Annotated[
+        bool, typer.Option("--reopen", help="Mark them and put their claims back into the queue.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """List past decisions whose evidence has changed in the base since."""
     from dataclasses import asdict
 
+    from dashboards.touched import touched
     from kiemchung import reference
-    from pipeline.touched import touched
 
     base = reference.load(_settings().reference_dir)
     with _store(data) as store:
         found = touched(store.decided_passages(), base.passages, base.documents)
+        if reopen:
+            from dashboards.recheck import recheck
+
+            _say(f"kiemchung: {len(recheck(store, base))} claims wait again")
     lines = [
         f"{t.mention_key}  {t.decision}  {t.passage_id} {t.change}\n  {t.text}\n"
         f"  before: {t.before or '-'}\n  now: {t.now or '-'}"
