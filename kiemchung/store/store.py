@@ -32,10 +32,10 @@ from kiemchung.errors import BatchError, InputError, LeaseError, StoreError
 from kiemchung.store import convert, inbox
 from kiemchung.store.checks import problems
 from kiemchung.store.connection import SideLock
-from kiemchung.store.double import DOUBLE_SHARE, draw
+from kiemchung.store.double import DOUBLE_SHARE, draw, keep_drawn
 from kiemchung.store.filters import Filters
 from kiemchung.store.leases import Leases
-from kiemchung.store.merge import merge
+from kiemchung.store.merge import merge, prepared
 from kiemchung.store.people import People
 from kiemchung.store.queue import VIEWS, QueueCache
 from kiemchung.store.rows import (
@@ -142,15 +142,18 @@ class Store(People):
 
     def _merge(self, batch: inbox.ReadBatch) -> None:
         with self._cursor() as cursor:
-            cursor.execute("BEGIN TRANSACTION")
-            try:
-                merge(cursor, batch, now=datetime.now(UTC))
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
-            cursor.execute("COMMIT")
-            with self._writing() as people:
-                draw(people, self.double_share, now=datetime.now(UTC))
+            with prepared(cursor, batch):
+                cursor.execute("BEGIN TRANSACTION")
+                try:
+                    merge(cursor, now=datetime.now(UTC))
+                except BaseException:
+                    cursor.execute("ROLLBACK")
+                    raise
+                cursor.execute("COMMIT")
+            drawn = draw(cursor, self.double_share, now=datetime.now(UTC))
+            if drawn.num_rows:
+                with self._writing() as people:
+                    keep_drawn(people, drawn)
             self._queue.rebuild(cursor)
             try:
                 cursor.execute("CHECKPOINT")

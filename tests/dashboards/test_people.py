@@ -233,7 +233,9 @@ def test_withdrawing_ones_own_and_nobody_elses(store: Store, people: People) -> 
     assert an.post("/withdraw", review=1, reason="") == 422
     an.get("/queue")
     assert an.post("/withdraw", review=1, reason="đọc nhầm điều") == 200
-    assert an.path.startswith(f"/item/{key}")
+    assert an.path.startswith(f"/item/{key}")  # and has it in hand again
+    an.get("/queue")
+    an.post("/leave")
     binh.get("/queue")
     assert "kết luận đã rút" in binh.page
 
@@ -321,7 +323,6 @@ def test_the_hour_and_the_filters(store: Store, people: People) -> None:
     assert "30 giây" in an.page
     assert "nhịp chung" in an.page
     assert an.get("/plan?minutes=0") == 422
-    assert an.post("/filters", name="mới 1", words="mới 1 ") == 422 or True
     an.get("/plan")
     assert an.post("/filters", name="riêng", words="luật mới 1", stories=1) == 200
     assert an.path.startswith("/queue")
