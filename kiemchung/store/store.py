@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,8 +33,9 @@ from kiemchung.domain import (
     sha256_hex,
 )
 from kiemchung.errors import BatchError, InputError, StoreError
-from kiemchung.store import accounts, convert, inbox
+from kiemchung.store import accounts, convert, details, inbox
 from kiemchung.store.checks import problems
+from kiemchung.store.claims import ClaimIndex
 from kiemchung.store.connection import SideLock
 from kiemchung.store.merge import merge
 from kiemchung.store.queue import VIEWS, QueueCache
@@ -110,6 +111,7 @@ class Store:
         self._closed = False
         self.broken = ""  # why the database cannot go on; the owner process has to end then
         self._queue = QueueCache()
+        self.claims = ClaimIndex()
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -209,6 +211,7 @@ class Store:
                 raise
             cursor.execute("COMMIT")
             self._queue.forget_machine()
+            self.claims.rebuild(cursor)
             try:
                 cursor.execute("CHECKPOINT")
             except duckdb.TransactionException:
@@ -480,13 +483,14 @@ class Store:
             beside = _Beside()
             if row["jk"] is not None:
                 beside = self._beside(cursor, row["jk"], row["rk"])
+            others = ", ".join(map(str, self.claims.mentions(cursor, mention.claim_id))) or "0"
             copies = convert.records(
                 cursor,
                 "SELECT m.mention_key, a.outlet, a.title, a.url, a.published_at, m.as_of,"
-                " d.decision FROM mention AS m JOIN article AS a USING (article_key)"
+                f" d.decision FROM (SELECT * FROM mention WHERE mention_key IN ({others})) AS m"
+                " JOIN article AS a USING (article_key)"
                 " LEFT JOIN current_review AS d ON d.mention_key = m.mention_key"
                 " WHERE m.claim_id = ? AND m.mention_key <> ?"
-                " AND m.mention_key IN (SELECT mention_key FROM run_mention)"
                 " ORDER BY a.published_at NULLS LAST, m.mention_key LIMIT 50",
                 [mention.claim_id, mention_key],
             )
@@ -624,8 +628,12 @@ class Store:
         cited_passages: Sequence[str] = (),
         note: str = "",
         seconds: float = 0.0,
+        correction: str = "",
+        excepted: Collection[int] = (),
     ) -> bool:
         """Keep the first, blind conclusion; False when this form was sent before.
+
+        ``correction`` is the smallest one that would do, ``excepted`` the copies it does not mean.
 
         Raises:
             InputError: unknown mention, nothing cited for REFUTED, or a passage not shown.
@@ -652,6 +660,8 @@ class Store:
                     datetime.now(UTC),
                 ],
             )
+            (made,) = cursor.execute("SELECT max(choice_key) FROM blind_choice").fetchone() or (0,)
+            details.keep_choice(cursor, int(made), correction=correction, excepted=excepted)
         return True
 
     def decide(
@@ -668,8 +678,12 @@ class Store:
         note: str = "",
         seconds: float = 0.0,
         opened_from: str = "queue",
+        correction: str = "",
+        excepted: Collection[int] = (),
     ) -> int | None:
         """Add a review and return its id, None when this form was sent before.
+
+        It covers the other mentions of the claim with the same passages, but those ``excepted``.
 
         Raises:
             InputError: unknown mention, nothing cited for REFUTED, or a passage not shown.
@@ -700,6 +714,7 @@ class Store:
                 form_token=form_token,
                 undoes=None,
             )
+            details.keep_review(cursor, self, review, correction=correction, excepted=excepted)
         self._queue.forget_people()
         return review
 
@@ -801,14 +816,7 @@ class Store:
             raise InputError(f"no mention {mention_key}", remedy="load the queue again")
         if decision is Decision.REFUTED and not cited_passages:
             raise InputError("a REFUTED needs a cited passage", remedy="tick at least one")
-        shown = cursor.execute(
-            "SELECT p.passage_id FROM judgement_evidence AS e JOIN passage AS p USING (passage_key)"
-            " WHERE e.judgement_key = ?",
-            [row[0]],
-        ).fetchall()
-        unknown = sorted(set(cited_passages) - {str(p) for (p,) in shown})
-        if unknown:
-            raise InputError(f"{unknown[0]!r} is not among the passages shown")
+        details.check_citations(cursor, mention_key, row[0], cited_passages)
         return None if row[0] is None else int(row[0])
 
     def reviews(self) -> list[Review]:
