@@ -331,7 +331,8 @@ def keep_review(
     """Keep what belongs to a review that was just added, in its transaction.
 
     A conclusion covers every other mention of the claim with the same passages beside it, but those
-    ``excepted``; somebody who skips covers nothing.
+    ``excepted`` and those that a conclusion at another mention holds; somebody who skips covers
+    nothing.
     """
     if correction.strip():
         cursor.execute(
@@ -358,6 +359,7 @@ def keep_review(
     if not others:
         return
     inside = ", ".join(map(str, others))
+    settled = sorted(_settled_elsewhere(cursor, others, mention_key))
     cursor.execute(
         "WITH c AS (SELECT mention_key, arg_max(judgement_key, run_key) AS judgement_key"
         f" FROM run_judgement WHERE mention_key IN ({inside}) GROUP BY mention_key)"
@@ -366,8 +368,76 @@ def keep_review(
         f" FROM (SELECT * FROM mention WHERE mention_key IN ({inside})) AS m"
         " LEFT JOIN c USING (mention_key)"
         " LEFT JOIN judgement AS j ON j.judgement_key = c.judgement_key"
-        " WHERE m.claim_id = ? AND coalesce(j.evidence_sha256, '') = coalesce("
+        f" WHERE m.mention_key NOT IN (SELECT unnest(?::BIGINT[]))"
+        " AND m.claim_id = ? AND coalesce(j.evidence_sha256, '') = coalesce("
         "  (SELECT evidence_sha256 FROM judgement WHERE judgement_key = ?), '')"
         " ORDER BY m.mention_key",
-        [review_key, sorted(excepted), claim_id, judgement_key],
+        [review_key, sorted(excepted), settled, claim_id, judgement_key],
     )
+
+
+def _settled_elsewhere(
+    cursor: duckdb.DuckDBPyConnection, keys: Collection[int], mention_key: int
+) -> set[int]:
+    """Return which of ``keys`` have a conclusion that was made at another mention than this one."""
+    return {key for key, (_, at) in _settled(cursor, keys).items() if at != mention_key}
+
+
+def _settled(
+    cursor: duckdb.DuckDBPyConnection, keys: Collection[int]
+) -> dict[int, tuple[Decision, int]]:
+    """Return the conclusion that holds for each of ``keys``, and at which mention it was made.
+
+    The same as the view ``decided_mention``, for few mentions in a store of many reviews.
+    """
+    if not keys:
+        return {}
+    inside = ", ".join(str(int(k)) for k in keys)
+    copies = cursor.execute(
+        "SELECT c.review_key, c.mention_key, r.mention_key FROM review_copy AS c"
+        f" JOIN review AS r USING (review_key) WHERE c.mention_key IN ({inside}) AND c.covered"
+        " ORDER BY c.review_key",
+    ).fetchall()
+    places = ", ".join(str(int(k)) for k in {*keys, *(at for _, _, at in copies)})
+    current = {
+        int(key): (int(review), Decision(decision))
+        for key, review, decision in cursor.execute(
+            "SELECT mention_key, review_key, decision FROM current_review"
+            f" WHERE mention_key IN ({places}) AND decision <> 'SKIPPED'"
+        ).fetchall()
+    }
+    found: dict[int, tuple[Decision, int]] = {}
+    for review, key, at in copies:
+        if int(at) in current and current[int(at)][0] == review:
+            found[int(key)] = (current[int(at)][1], int(at))
+    wanted = set(keys)
+    return found | {k: (d, k) for k, (_, d) in current.items() if k in wanted}
+
+
+# -- copies that still wait ----------------------------------------------------------------------
+
+
+def left_over(cursor: duckdb.DuckDBPyConnection, keys: Collection[int] | None) -> set[int]:
+    """Return the mentions among ``keys``, or all, that a conclusion was once about and none is now.
+
+    Beside decided copies of the same claim these still wait: they were left out by name, or the
+    conclusion that covered them was undone. A copy that came later was never asked about; it goes
+    with the others.
+    """
+    if keys is None:
+        rows = cursor.execute(
+            "SELECT mention_key FROM (SELECT mention_key FROM review_copy UNION"
+            " SELECT mention_key FROM review WHERE decision <> 'SKIPPED')"
+            " ANTI JOIN decided_mention USING (mention_key)"
+        ).fetchall()
+        return {int(k) for (k,) in rows}
+    if not keys:
+        return set()
+    inside = ", ".join(str(int(k)) for k in keys)
+    rows = cursor.execute(
+        f"SELECT mention_key FROM review_copy WHERE mention_key IN ({inside}) UNION"
+        f" SELECT mention_key FROM review WHERE mention_key IN ({inside})"
+        " AND decision <> 'SKIPPED'"
+    ).fetchall()
+    touched = {int(k) for (k,) in rows}
+    return touched - set(_settled(cursor, touched))

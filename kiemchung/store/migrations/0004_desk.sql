@@ -60,10 +60,3 @@ UNION ALL
 SELECT mention_key, decision, review_key, account_key, true AS as_copy
 FROM covered
 WHERE mention_key NOT IN (SELECT mention_key FROM own);
-
--- Copies that a standing conclusion left out and that nothing else has settled.
-CREATE VIEW excepted_mention AS
-SELECT DISTINCT c.mention_key
-FROM review_copy AS c
-INNER JOIN current_review AS r ON r.review_key = c.review_key AND r.decision <> 'SKIPPED'
-WHERE NOT c.covered AND c.mention_key NOT IN (SELECT mention_key FROM decided_mention);
