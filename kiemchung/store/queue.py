@@ -25,6 +25,7 @@ from kiemchung.priority import (
     Novelty,
     novelty_of,
 )
+from kiemchung.store.details import left_over
 from kiemchung.store.rows import QueueEntry
 
 VIEWS: Final = ("queue", "flagged", "all", "decided")
@@ -190,6 +191,7 @@ class QueueCache:
         self._mixed: list[QueueEntry] | None = None
         self._place: dict[int, int] = {}  # mention key -> number in the list
         self._standings: dict[int, Standing] | None = None
+        self._left: set[int] = set()  # copies that wait beside decided ones
 
     def rebuild(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Build the order anew and swap it in; the old one is served meanwhile."""
@@ -214,10 +216,15 @@ class QueueCache:
         keys = sorted(set(mention_keys))
         found = _standings(cursor, keys)
         with self._guard:
+            mixed, place = self._mixed or [], self._place
+        near = {m for k in keys if k in place for m in mixed[place[k]].mention_keys} | set(keys)
+        left = left_over(cursor, near)
+        with self._guard:
             if self._standings is not None:
                 for key in keys:
                     self._standings.pop(key, None)
                 self._standings.update(found)
+                self._left = self._left - near | left
 
     def _load(
         self, cursor: duckdb.DuckDBPyConnection
@@ -229,8 +236,9 @@ class QueueCache:
             mixed = self._mixed or []
         if standings is None:
             standings = _standings(cursor, None)
+            left = left_over(cursor, None)
             with self._guard:
-                self._standings = standings
+                self._standings, self._left = standings, left
         return mixed, standings
 
     def claim_of(self, mention_key: int) -> str | None:
@@ -250,6 +258,7 @@ class QueueCache:
     ) -> list[QueueEntry]:
         """Return one list for one account; what others have open waits only outside ``queue``."""
         mixed, standings = self._load(cursor)
+        left = self._left
         found = []
         for entry in mixed:
             if week is not None and week not in entry.weeks:
@@ -267,6 +276,18 @@ class QueueCache:
                 continue
             decision = next((s.decision for s in known if s.decision is not None), None)
             reopened = next((s.reopened for s in known if s.reopened), "")
+            if (
+                decision is not None
+                and view != "decided"
+                and not left.isdisjoint(entry.mention_keys)
+            ):
+                waiting = tuple(k for k in entry.mention_keys if k in left)
+                part = replace(entry, mention_key=waiting[0], mention_keys=waiting)
+                theirs = [s for k in waiting if (s := standings.get(k)) is not None]
+                if view != "queue" or (
+                    entry.claim_id not in taken and _waits(part, theirs, None, account_key)
+                ):
+                    found.append(part)
             if view == "decided" and decision is None:
                 continue
             if view == "queue" and (

@@ -22,6 +22,7 @@ from kiemchung.domain import Decision
 from kiemchung.errors import InputError
 from kiemchung.store import convert
 from kiemchung.store.store import Store
+from kiemchung.store.words import FOLD, folded
 
 STRETCH: Final = 50_000
 """Claims indexed in one transaction; larger ones want memory, smaller ones leave more stretches."""
@@ -33,12 +34,6 @@ _GROWTH: Final = 5
 _COMMON: Final = 0.2
 """A word in a larger share of the claims is looked up in the text, not in its postings."""
 _PHRASE: Final = re.compile(r'"([^"]*)"?')
-
-# One expression for the claims and for what is looked for, so that both are folded alike.
-_FOLD: Final = (
-    "trim(regexp_replace(translate(strip_accents(lower(nfc_normalize({}))), 'đð', 'dd'),"
-    " '[^\\p{{L}}\\p{{N}}]+', ' ', 'g'))"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +101,7 @@ def catch_up(store: Store) -> int:
 
 def _index(cursor: duckdb.DuckDBPyConnection, low: int, high: int) -> int:
     (count,) = cursor.execute(
-        f"INSERT INTO search_claim SELECT mention_key, ' ' || {_FOLD.format('text')} || ' '"
+        f"INSERT INTO search_claim SELECT mention_key, ' ' || {FOLD.format('text')} || ' '"
         " FROM mention WHERE mention_key > ? AND mention_key <= ? ORDER BY mention_key",
         [low, high],
     ).fetchone() or (0,)
@@ -158,18 +153,11 @@ def search(store: Store, query: Query, *, limit: int = 50) -> list[Hit]:
     return list(hits.values())
 
 
-def _folded(cursor: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> list[str]:
-    rows = cursor.execute(
-        f"SELECT {_FOLD.format('t')} FROM (SELECT unnest(?::VARCHAR[]) AS t)", [list(texts)]
-    ).fetchall()
-    return [str(text) for (text,) in rows]
-
-
 def _wanted(cursor: duckdb.DuckDBPyConnection, text: str) -> tuple[list[str], list[str]]:
     """Return the words to find and the phrases of several words, both folded."""
-    text = text[:MAX_QUERY].encode("utf-8", "ignore").decode()  # no lone surrogates
+    text = text[:MAX_QUERY]
     quoted = _PHRASE.findall(text)
-    loose, *phrases = _folded(cursor, [_PHRASE.sub(" ", text), *quoted])
+    loose, *phrases = folded(cursor, [_PHRASE.sub(" ", text), *quoted])
     words = dict.fromkeys(f"{loose} {' '.join(phrases)}".split())
     return list(words)[:MAX_WORDS], [p for p in phrases[:MAX_WORDS] if " " in p]
 

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,8 +29,9 @@ from kiemchung.domain import (
     Status,
 )
 from kiemchung.errors import BatchError, InputError, LeaseError, StoreError
-from kiemchung.store import convert, inbox
+from kiemchung.store import convert, details, inbox
 from kiemchung.store.checks import problems
+from kiemchung.store.claims import ClaimIndex
 from kiemchung.store.connection import SideLock
 from kiemchung.store.double import DOUBLE_SHARE, draw, keep_drawn
 from kiemchung.store.filters import Filters
@@ -112,6 +113,7 @@ class Store(People):
         super().__init__(path, connection, lock)
         self.double_share = double_share
         self._queue = QueueCache()
+        self.claims = ClaimIndex()
         self.leases = Leases(self)
         self.filters = Filters(self)
 
@@ -150,6 +152,7 @@ class Store(People):
                     cursor.execute("ROLLBACK")
                     raise
                 cursor.execute("COMMIT")
+            self.claims.rebuild(cursor)
             drawn = draw(cursor, self.double_share, now=datetime.now(UTC))
             if drawn.num_rows:
                 with self._writing() as people:
@@ -489,13 +492,14 @@ class Store(People):
             beside = _Beside()
             if row["jk"] is not None:
                 beside = self._beside(cursor, row["jk"], row["rk"])
+            others = ", ".join(map(str, self.claims.mentions(cursor, mention.claim_id))) or "0"
             copies = convert.records(
                 cursor,
                 "SELECT m.mention_key, a.outlet, a.title, a.url, a.published_at, m.as_of,"
-                " d.decision FROM mention AS m JOIN article AS a USING (article_key)"
+                f" d.decision FROM (SELECT * FROM mention WHERE mention_key IN ({others})) AS m"
+                " JOIN article AS a USING (article_key)"
                 " LEFT JOIN current_review AS d ON d.mention_key = m.mention_key"
                 " WHERE m.claim_id = ? AND m.mention_key <> ?"
-                " AND m.mention_key IN (SELECT mention_key FROM run_mention)"
                 " ORDER BY a.published_at NULLS LAST, m.mention_key LIMIT 50",
                 [mention.claim_id, mention_key],
             )
@@ -633,8 +637,12 @@ class Store(People):
         cited_passages: Sequence[str] = (),
         note: str = "",
         seconds: float = 0.0,
+        correction: str = "",
+        excepted: Collection[int] = (),
     ) -> bool:
         """Keep the first, blind conclusion; False when this form was sent before.
+
+        ``correction`` is the smallest one that would do, ``excepted`` the copies it does not mean.
 
         Raises:
             InputError: unknown mention, nothing cited for REFUTED, or a passage not shown.
@@ -662,6 +670,8 @@ class Store(People):
                     datetime.now(UTC),
                 ],
             )
+            (made,) = cursor.execute("SELECT max(choice_key) FROM blind_choice").fetchone() or (0,)
+            details.keep_choice(cursor, int(made), correction=correction, excepted=excepted)
         return True
 
     def decide(
@@ -678,8 +688,12 @@ class Store(People):
         note: str = "",
         seconds: float = 0.0,
         opened_from: str = "queue",
+        correction: str = "",
+        excepted: Collection[int] = (),
     ) -> int | None:
         """Add a review and return its id, None when this form was sent before.
+
+        It covers the other mentions of the claim with the same passages, but those ``excepted``.
 
         Raises:
             LeaseError: somebody else has the claim open.
@@ -712,6 +726,7 @@ class Store(People):
                 form_token=form_token,
                 undoes=None,
             )
+            details.keep_review(cursor, self, review, correction=correction, excepted=excepted)
         self.refresh_queue([mention_key])
         self.leases.release(account.key, claim_id)
         return review
@@ -814,14 +829,7 @@ class Store(People):
             raise InputError(f"no mention {mention_key}", remedy="load the queue again")
         if decision is Decision.REFUTED and not cited_passages:
             raise InputError("a REFUTED needs a cited passage", remedy="tick at least one")
-        shown = cursor.execute(
-            "SELECT p.passage_id FROM judgement_evidence AS e JOIN passage AS p USING (passage_key)"
-            " WHERE e.judgement_key = ?",
-            [row[0]],
-        ).fetchall()
-        unknown = sorted(set(cited_passages) - {str(p) for (p,) in shown})
-        if unknown:
-            raise InputError(f"{unknown[0]!r} is not among the passages shown")
+        details.check_citations(cursor, mention_key, row[0], cited_passages)
         return None if row[0] is None else int(row[0])
 
     def reviews(self) -> list[Review]:

@@ -17,6 +17,7 @@ from kiemchung.errors import InputError
 from kiemchung.store import Store, open_store, search
 from kiemchung.store.inbox import write_batch
 from kiemchung.store.search import Query
+from kiemchung.store.words import folded
 from tests.batches import FLAG_CLAIM, article, batch, judgement, mention
 
 CLAIMS = (
@@ -240,15 +241,15 @@ def test_vietnamese_folds_as_another_program_folds_it(
     text = gap.join(words)
     spelled = [text, text.upper(), unicodedata.normalize("NFD", text), plain(text)]
     with empty._cursor() as cursor:
-        assert search._folded(cursor, spelled) == [plain(text)] * 4
+        assert folded(cursor, spelled) == [plain(text)] * 4
 
 
 @given(text=st.text(max_size=40))
 def test_folding_twice_changes_nothing_and_leaves_single_blanks(empty: Store, text: str) -> None:
     text = text.encode("utf-8", "ignore").decode().replace("\0", "")
     with empty._cursor() as cursor:
-        (once,) = search._folded(cursor, [text])
-        assert search._folded(cursor, [once]) == [once]
+        (once,) = folded(cursor, [text])
+        assert folded(cursor, [once]) == [once]
     assert once == " ".join(once.split(" ")) == once.strip(" ")
 
 
