@@ -77,14 +77,16 @@ class DoubleUnit:
 def draw(cursor: duckdb.DuckDBPyConnection, share: float, *, now: datetime) -> pa.Table:
     """Return the mentions to plan for two among the claims in the queue; a repeat draws the same.
 
-    Later copies of a claim that was drawn before are added to it. Only reads, because it looks
+    Nothing is drawn while fewer than two people may review: the first conclusion would wait for a
+    second for ever. Later copies of a claim that was drawn before are added to it. Only reads, because it looks
     through all claims: nobody's conclusion waits for it.
     """
     below = "g" if share >= 1.0 else f"{int(share * 2**32):08x}"  # "g": above every hex digit
     return cursor.execute(
         "WITH claim AS (SELECT DISTINCT m.claim_id FROM selection AS s"
         "  JOIN mention AS m USING (mention_key)"
-        "  WHERE substring(sha256('double review' || chr(31) || m.claim_id), 1, 8) < ?),"
+        "  WHERE substring(sha256('double review' || chr(31) || m.claim_id), 1, 8) < ?"
+        "  AND (SELECT count(*) FROM account WHERE active AND role <> 'reader') >= 2),"
         " known AS (SELECT DISTINCT claim_id FROM double_review),"
         " begun AS (SELECT DISTINCT m.claim_id FROM review AS r JOIN mention AS m"
         "  USING (mention_key))"

@@ -29,10 +29,10 @@ ROLES = ("reader", "reviewer", "adjudicator", "admin")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, TestClient]]:
     folder = tmp_path_factory.mktemp("any")
     with open_store(folder / "k.duckdb", double_share=0.5) as store:
-        write_batch(folder / "inbox", batch(flags=3, copies=1, quiet=20))
-        store.merge_inbox(folder / "inbox")
         for role in ROLES:
             enrol(store, role, role)
+        write_batch(folder / "inbox", batch(flags=3, copies=1, quiet=20))
+        store.merge_inbox(folder / "inbox")
         with TestClient(create_app(store, secret=SECRET), raise_server_exceptions=False) as client:
             yield store, client
 

@@ -48,6 +48,8 @@ ELSEWHERE: dict[str, str | None] = {}
 def store(tmp_path: Path) -> Iterator[Store]:
     """Every claim of the queue is planned for two."""
     with open_store(tmp_path / "k.duckdb", double_share=1.0) as opened:
+        for name in ("mot", "hai"):  # with fewer than two reviewers nothing is planned for two
+            opened.add_user(name)
         write_batch(tmp_path / "inbox", batch(flags=3, copies=1, quiet=20))
         opened.merge_inbox(tmp_path / "inbox")
         yield opened

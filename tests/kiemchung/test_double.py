@@ -24,9 +24,16 @@ CITED = [NEW_PASSAGE.passage_id]
 def store(tmp_path: Path) -> Iterator[Store]:
     """Every claim of the queue is planned for two."""
     with open_store(tmp_path / "k.duckdb", double_share=1.0) as opened:
+        staff(opened)
         write_batch(tmp_path / "inbox", batch(flags=3, copies=1, quiet=20))
         opened.merge_inbox(tmp_path / "inbox")
         yield opened
+
+
+def staff(store: Store) -> None:
+    """Two who may review: without them nothing is planned for two."""
+    for name in ("mot", "hai"):
+        store.add_user(name)
 
 
 def sign_up(store: Store, name: str, role: str = "reviewer") -> Account:
@@ -48,6 +55,7 @@ def test_the_share_is_drawn_by_hash_and_a_repeat_draws_the_same(tmp_path: Path) 
     drawn = []
     for folder in ("a", "b"):
         with open_store(tmp_path / folder / "k.duckdb", double_share=0.3) as store:
+            staff(store)
             for _ in range(2):
                 write_batch(tmp_path / folder, batch(flags=60, copies=0, quiet=0))
                 store.merge_inbox(tmp_path / folder)
@@ -59,9 +67,23 @@ def test_the_share_is_drawn_by_hash_and_a_repeat_draws_the_same(tmp_path: Path) 
     assert {p for _, p in drawn[0]} == {0.3}
 
 
+def test_one_person_alone_decides_alone(tmp_path: Path) -> None:
+    with open_store(tmp_path / "k.duckdb", double_share=1.0) as store:
+        an, _ = sign_up(store, "an"), sign_up(store, "xem", "reader")
+        for expected in (0, 4):
+            write_batch(tmp_path / "inbox", batch(flags=3, copies=1, quiet=0))
+            store.merge_inbox(tmp_path / "inbox")
+            (row,) = store._read("SELECT count(*) AS n FROM double_review")
+            assert row["n"] == expected
+            if not expected:
+                store.add_user("binh")
+        assert len(store.queue(an)) == 3
+
+
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (1.0, 4)])
 def test_the_ends_of_the_share(tmp_path: Path, share: float, expected: int) -> None:
     with open_store(tmp_path / "k.duckdb", double_share=share) as store:
+        staff(store)
         write_batch(tmp_path / "inbox", batch(flags=3, copies=1, quiet=0))
         store.merge_inbox(tmp_path / "inbox")
         (row,) = store._read("SELECT count(*) AS n FROM double_review")
@@ -73,6 +95,7 @@ def test_what_was_decided_before_is_not_drawn_afterwards(tmp_path: Path) -> None
         write_batch(tmp_path / "inbox", batch(flags=3, copies=1, quiet=0))
         store.merge_inbox(tmp_path / "inbox")
         an = sign_up(store, "an")
+        staff(store)
         first = store.queue(an)[0]
         conclude(store, an, first.mention_key, Decision.SUPPORTED)
         store.double_share = 1.0
