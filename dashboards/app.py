@@ -14,7 +14,19 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from dashboards import admin, desk, files, lists, mistakes, people, plan, recheck, signin
+from dashboards import (
+    admin,
+    desk,
+    files,
+    keys,
+    lists,
+    mistakes,
+    people,
+    plan,
+    recheck,
+    search,
+    signin,
+)
 from dashboards.language import LanguageOfRequest
 from dashboards.merger import InboxMerger
 from dashboards.security import SecurityHeaders, Tokens
@@ -72,6 +84,8 @@ def create_app(
     signin.add_routes(shell)
     lists.add_routes(shell)
     desk.add_routes(shell)
+    search.add_routes(shell)
+    keys.add_routes(shell)
     people.add_routes(shell)
     plan.add_routes(shell)
     admin.add_routes(shell)

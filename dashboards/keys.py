@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import Request
+from typing import Annotated
+
+from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import FormData
 
@@ -18,6 +20,9 @@ async def posted(request: Request) -> FormData:
     return await request.form()
 
 
+Posted = Annotated[FormData, Depends(posted)]
+
+
 def add_routes(shell: Shell) -> None:
     """Add /keys."""
     app, store = shell.app, shell.store
@@ -30,7 +35,7 @@ def add_routes(shell: Shell) -> None:
         )  # fmt: skip
 
     @app.get("/keys")
-    def keys_form(who: Asking, saved: str = "") -> Response:
+    def keys_form(who: Asking) -> Response:
         held = shell.keymap_of(who.account)
         texts = {action: held.data(action) for action in keymap.DEFAULTS}
         return keys_page(who, texts, "")

@@ -69,6 +69,7 @@ class PastDecision:
     correction: str
     copies: int  # that it covered
     undone: bool
+    settled: bool  # the mention has a conclusion that counts: no second reviewer is waited for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +154,9 @@ def history(store: Store, mention_key: int) -> History:
             " m.as_of, coalesce(k.correction, '') AS correction,"
             " (SELECT count(*) FROM review_copy AS c WHERE c.review_key = r.review_key"
             "  AND c.covered) AS copies,"
-            " EXISTS (SELECT 1 FROM review AS u WHERE u.undoes = r.review_key) AS undone"
+            " EXISTS (SELECT 1 FROM review AS u WHERE u.undoes = r.review_key) AS undone,"
+            " r.mention_key IN (SELECT mention_key FROM current_review"
+            f"  WHERE mention_key IN ({inside}) AND decision <> 'SKIPPED') AS settled"
             f" FROM (SELECT * FROM review WHERE mention_key IN ({inside}) AND undoes IS NULL) AS r"
             f" JOIN (SELECT mention_key, as_of, claim_id FROM mention"
             f"  WHERE mention_key IN ({inside})) AS m USING (mention_key)"
@@ -185,7 +188,8 @@ def history(store: Store, mention_key: int) -> History:
                 **{
                     name: d[name]
                     for name in (
-                        "mention_key", "reviewer", "as_of", "correction", "copies", "undone"
+                        "mention_key", "reviewer", "as_of", "correction", "copies", "undone",
+                        "settled",
                     )
                 },
             )

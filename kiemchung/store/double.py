@@ -78,8 +78,8 @@ def draw(cursor: duckdb.DuckDBPyConnection, share: float, *, now: datetime) -> p
     """Return the mentions to plan for two among the claims in the queue; a repeat draws the same.
 
     Nothing is drawn while fewer than two people may review: the first conclusion would wait for a
-    second for ever. Later copies of a claim that was drawn before are added to it. Only reads, because it looks
-    through all claims: nobody's conclusion waits for it.
+    second for ever. Later copies of a claim that was drawn before are added to it. Only reads,
+    because it looks through all claims: nobody's conclusion waits for it.
     """
     below = "g" if share >= 1.0 else f"{int(share * 2**32):08x}"  # "g": above every hex digit
     return cursor.execute(

@@ -129,6 +129,14 @@ def _index(cursor: duckdb.DuckDBPyConnection, low: int, high: int) -> int:
     return int(count)
 
 
+def outlets(store: Store) -> list[str]:
+    """Return the keys of the outlets that any run visited, in their order."""
+    rows = store._read(
+        "SELECT DISTINCT unnest(from_json(outlets, '[\"VARCHAR\"]')) AS outlet FROM run ORDER BY 1"
+    )
+    return [str(r["outlet"]) for r in rows]
+
+
 # -- a search ------------------------------------------------------------------------------------
 
 

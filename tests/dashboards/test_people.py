@@ -21,27 +21,7 @@ from kiemchung.store.accounts import ROLES
 from kiemchung.store.inbox import write_batch
 from tests.batches import NEW_PASSAGE, batch
 from tests.dashboards.conftest import PASSWORD, SECRET, Person, enrol, field
-
-# The least role that may use each route; a new route has to be put here.
-LEAST = {
-    "GET /": None, "GET /login": None, "POST /login": None, "POST /logout": None,
-    "POST /language": None, "GET /health": None, "GET /static/{name}": None,
-    "GET /password": "reader", "POST /password": "reader",
-    "GET /queue": "reader", "GET /mine": "reader", "GET /plan": "reader",
-    "POST /filters": "reader", "POST /filters/use": "reader", "POST /filters/remove": "reader",
-    "GET /item/{mention_key}": "reader", "GET /item/{mention_key}/place": "reader",
-    "POST /item/{mention_key}/choose": "reviewer", "POST /item/{mention_key}/decide": "reviewer",
-    "POST /item/{mention_key}/renew": "reviewer", "POST /undo": "reviewer",
-    "POST /leave": "reviewer", "POST /withdraw": "reviewer", "GET /quality": "reviewer",
-    "GET /adjudicate": "adjudicator", "GET /adjudicate/{mention_key}": "adjudicator",
-    "POST /adjudicate/{mention_key}": "adjudicator",
-    "GET /admin/users": "admin", "POST /admin/users/add": "admin",
-    "POST /admin/users/password": "admin", "POST /admin/users/role": "admin",
-    "POST /admin/users/active": "admin", "POST /admin/users/sessions": "admin",
-    "GET /admin/audit": "admin", "POST /admin/recheck": "admin",
-}  # fmt: skip
-ELSEWHERE: dict[str, str | None] = {}
-"""Routes of other modules, filled where their tests name them."""
+from tests.dashboards.roles import LEAST
 
 
 @pytest.fixture
