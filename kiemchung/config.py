@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     flag_threshold: float | None = Field(default=None, ge=0.5, le=1.0)  # None: the model's own
     encoder: str = "vinai/phobert-base"
     device: Literal["auto", "cpu", "cuda"] = "cpu"  # where an encoder scores; cuda needs torch
+    double_review_share: float = Field(default=0.1, ge=0.0, le=1.0)  # concluded by two people
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
 
@@ -62,8 +63,12 @@ class Settings(BaseSettings):
         The device is told by the model id of every judgement instead.
         """
         kept = self.model_dump(
-            mode="json", exclude={"data_dir", "host", "port", "keep_pages_days", "proxy", "device"}
-        )
+            mode="json",
+            exclude={
+                "data_dir", "host", "port", "keep_pages_days", "proxy", "device",
+                "double_review_share",
+            },
+        )  # fmt: skip
         lines = "\n".join(f"{key}={kept[key]!r}" for key in sorted(kept))
         return hashlib.sha256(lines.encode("utf-8")).hexdigest()
 

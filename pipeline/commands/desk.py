@@ -41,6 +41,8 @@ def serve(
         host=settings.host,
         port=settings.port,
         outlet_names=outlet_names(settings),
+        reference_dir=settings.reference_dir,
+        double_share=settings.double_review_share,
     )
 
 
