@@ -591,28 +591,43 @@ def report(week: WeekText, data: Data = None, out: Out = None, as_json: AsJson =
 @app.command()
 def export(
     format_: Annotated[
-        str, typer.Option("--format", help="csv, parquet, jsonl or claimreview.")
+        str, typer.Option("--format", help="csv, parquet, jsonl, claimreview or draft.")
     ] = "jsonl",
     out: Annotated[Path | None, typer.Option("--out", help="File to write.")] = None,
     week: Annotated[str | None, typer.Option("--week", help="Only this week.")] = None,
+    mention: Annotated[
+        str | None, typer.Option("--mention", help="Only this claim, by a mention's id.")
+    ] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Export flags with evidence and decisions; never whole articles."""
+    """Export flags with evidence and decisions, or conclusions; never whole articles."""
     from pipeline import export as exporting
+    from pipeline.weekly import outlet_names
     from pipeline.weeks import parse_week
 
     chosen = str(parse_week(week)) if week else None
+    settings = _settings(data)
+    imprint = exporting.Imprint(
+        publisher=settings.publisher,
+        public_url=settings.public_url,
+        outlet_names=outlet_names(settings),
+    )
     with _store(data) as store:
-        done = exporting.export(store, format_, out=out, week=chosen)
+        done = exporting.export(
+            store, format_, out=out, week=chosen, mention=mention, imprint=imprint
+        )
     _result(
-        {"rows": done.rows, "left_out": done.left_out, "out": str(out)},
+        {"rows": done.rows, "left_out": done.left_out, "disputed": done.disputed, "out": str(out)},
         as_json=as_json and out is not None,
         lines=[f"{done.rows} rows"] if out else [],
     )
     if done.left_out:
         why = "their pages refuse archiving, quoting or text mining"
-        typer.echo(f"{done.left_out} flags left out: {why}", err=True)
+        typer.echo(f"{done.left_out} left out: {why}", err=True)
+    if done.disputed:
+        why = "reviewers differ and no adjudicator has decided"
+        typer.echo(f"{done.disputed} held back: {why}", err=True)
 
 
 @app.command()
