@@ -12,7 +12,7 @@ from datetime import date
 from typing import Final
 
 from dashboards import marking, words
-from dashboards.app import templates
+from dashboards.shell import templates
 from kiemchung.domain import Accounting, Decision, Difference, Distortion
 from kiemchung.store import EvidenceRow, FlagRow, Store
 

@@ -30,10 +30,10 @@
     wanted.click();
   });
 
-  function notice(text) {
+  function notice(name) {
     var place = document.getElementById("notice");
-    place.textContent = text;
-    place.hidden = text === "";
+    place.textContent = name && place.dataset[name];
+    place.hidden = name === "";
   }
 
   document.addEventListener("htmx:before:request", function () { busy = true; notice(""); });
@@ -48,11 +48,11 @@
     var status = event.detail && event.detail.ctx && event.detail.ctx.response
       ? event.detail.ctx.response.status : 0;
     if (status !== 422 && status !== 401) {
-      notice("Không lưu được. Hãy tải lại trang rồi kết luận lại.");
+      notice("reload");
     }
   });
   document.addEventListener("htmx:error", function () {
     busy = false;
-    notice("Không liên lạc được với máy chủ. Kết luận chưa được lưu.");
+    notice("network");
   });
 })();

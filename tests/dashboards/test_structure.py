@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from dashboards.app import _structure
+from dashboards.desk import _structure
 from kiemchung.domain import AsOfMethod, Mention
 from kiemchung.store import Item
 from nlp.structure import ClaimKind

@@ -1,0 +1,44 @@
+"""Merging what the weekly batch left, beside the requests."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+from kiemchung.errors import KiemchungError
+from kiemchung.store import Store
+
+LOG = logging.getLogger(__name__)
+
+
+class InboxMerger:
+    """Merges the inbox every few seconds in a thread of its own."""
+
+    def __init__(self, store: Store, inbox: Path, seconds: float) -> None:
+        self._store = store
+        self._inbox = inbox
+        self._seconds = seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="inbox", daemon=True)
+        self.error = ""
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the batch in hand."""
+        self._stop.set()
+        self._thread.join(timeout=30)
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            try:
+                for run_id in self._store.merge_inbox(self._inbox):
+                    LOG.info("merged %s", run_id)
+                self.error = ""
+            except (KiemchungError, OSError) as error:
+                self.error = str(error)
+                LOG.error("the inbox waits: %s", error)
+            self._stop.wait(self._seconds)
