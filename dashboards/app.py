@@ -13,7 +13,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from dashboards import desk, files, lists, mistakes, signin
+from dashboards import desk, files, ledger, lists, mistakes, signin, views
 from dashboards.language import LanguageOfRequest
 from dashboards.merger import InboxMerger
 from dashboards.security import SecurityHeaders, Tokens
@@ -60,5 +60,7 @@ def create_app(
     signin.add_routes(shell)
     lists.add_routes(shell)
     desk.add_routes(shell)
+    views.add_routes(shell)
+    ledger.add_routes(shell)
     files.add_routes(shell, merger)
     return app
