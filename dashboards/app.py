@@ -15,7 +15,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from dashboards import desk, files, ledger, lists, mistakes, signin, views
 from dashboards.language import LanguageOfRequest
-from dashboards.merger import InboxMerger
+from dashboards.merger import InboxMerger, Merged
 from dashboards.security import SecurityHeaders, Tokens
 from dashboards.shell import Shell
 from kiemchung.store import Store
@@ -29,16 +29,18 @@ def create_app(
     outlet_names: Mapping[str, str] | None = None,
     allowed_hosts: Sequence[str] = ("*",),
     merge_seconds: float = 3.0,
+    merged: Merged | None = None,
 ) -> FastAPI:
     """Return the application over an open store.
 
     ``outlet_names`` gives the names to show for outlets; without one the outlet's own key is shown.
+    ``merged`` is called after the inbox was merged, with the ids of the runs.
 
     Raises:
         InputError: the secret is too short.
     """
     tokens = Tokens(secret)
-    merger = None if inbox is None else InboxMerger(store, inbox, merge_seconds)
+    merger = None if inbox is None else InboxMerger(store, inbox, merge_seconds, merged=merged)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:

@@ -240,15 +240,15 @@ def bars(
         middle = y + thick * len(series) / 2 + 4
         body.append(_text(left - 8, middle, _short(name, 40), anchor="end"))
         for n, one in enumerate(series):
-            value = one.values[k]
-            if value is None:
+            shown = one.values[k]
+            if shown is None:
                 continue
-            long = (WIDTH - left - right) * value / scale[-1]
+            long = (WIDTH - left - right) * shown / scale[-1]
             at = y + thick * n
             body.append(
                 f'<rect x="{_n(left)}" y="{_n(at)}" width="{_n(long)}" height="{_n(thick - 2)}"'
                 f" {_fill(key, n)}><title>{escape(name)}, {escape(one.name)}</title></rect>"
-                + _text(left + long + 6, at + 10.5, number(value, percent=percent), size=11)
+                + _text(left + long + 6, at + 10.5, number(shown, percent=percent), size=11)
             )
     tall = head + group * len(names)
     body.append(

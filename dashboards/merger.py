@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kiemchung.errors import KiemchungError
 from kiemchung.store import Store
 
 LOG = logging.getLogger(__name__)
+Merged = Callable[[Store, Sequence[str]], None]
+"""What is to be done once runs were merged: the reports of their weeks."""
 
 
 class InboxMerger:
     """Merges the inbox every few seconds in a thread of its own."""
 
-    def __init__(self, store: Store, inbox: Path, seconds: float) -> None:
+    def __init__(
+        self, store: Store, inbox: Path, seconds: float, *, merged: Merged | None = None
+    ) -> None:
         self._store = store
+        self._merged = merged
         self._inbox = inbox
         self._seconds = seconds
         self._stop = threading.Event()
@@ -35,8 +41,11 @@ class InboxMerger:
     def _work(self) -> None:
         while not self._stop.is_set():
             try:
-                for run_id in self._store.merge_inbox(self._inbox):
+                done = self._store.merge_inbox(self._inbox)
+                for run_id in done:
                     LOG.info("merged %s", run_id)
+                if done and self._merged is not None:
+                    self._merged(self._store, done)
                 self.error = ""
             except (KiemchungError, OSError) as error:
                 self.error = str(error)

@@ -301,6 +301,7 @@ def as_html(
             health=[h for run in report.runs for h in run.health],
             charts=drawn,
             contact=contact,
+            claims={c.week: c for c in report.recurrence},
         )  # fmt: skip
 
     return copy_context().run(render)

@@ -16,6 +16,7 @@ from typing import Final
 import uvicorn
 
 from dashboards.app import create_app
+from dashboards.merger import Merged
 from kiemchung.errors import InputError, StoreError
 from kiemchung.store import open_store
 
@@ -61,6 +62,7 @@ def serve(
     host: str,
     port: int,
     outlet_names: Mapping[str, str] | None = None,
+    merged: Merged | None = None,
 ) -> None:
     """Serve the review desk until interrupted.
 
@@ -80,6 +82,7 @@ def serve(
             inbox=inbox,
             outlet_names=outlet_names,
             allowed_hosts=allowed_hosts(host),
+            merged=merged,
         )
         config = uvicorn.Config(
             app,

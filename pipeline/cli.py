@@ -19,6 +19,7 @@ import typer
 
 from kiemchung import __version__
 from kiemchung.errors import InputError, KiemchungError, RecordError
+from pipeline.cli_corrections import corrections_app
 
 if TYPE_CHECKING:
     from datetime import date
@@ -48,6 +49,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(user_app, name="user")
 app.add_typer(train_app, name="train")
 app.add_typer(data_app, name="data")
+app.add_typer(corrections_app, name="corrections")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder (default: var).")]
@@ -561,31 +563,77 @@ def serve(
     from pipeline.weekly import outlet_names, store_path
 
     settings = _settings(data, host=host, port=port)
+    names = outlet_names(settings)
+
+    def merged(store: Store, run_ids: Sequence[str]) -> None:
+        from pipeline.reporting import after_merge
+
+        after_merge(store, run_ids, settings, outlet_names=names)
+
     _say(f"kiemchung: http://{settings.host}:{settings.port}")
     serve_app(
         store_path(settings),
         settings.data_dir / "inbox",
         host=settings.host,
         port=settings.port,
-        outlet_names=outlet_names(settings),
+        outlet_names=names,
+        merged=merged,
     )
 
 
 @app.command()
-def report(week: WeekText, data: Data = None, out: Out = None, as_json: AsJson = False) -> None:
-    """Write the report of a week as one HTML page."""
-    from dashboards.report import weekly_report
-    from pipeline.weekly import outlet_names, report_path
+def report(
+    week: WeekText,
+    data: Data = None,
+    out: Out = None,
+    deliver: Annotated[
+        bool, typer.Option("--deliver", help="Send it by mail and webhook, as configured.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also when the same report was sent before.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the report of a week as one HTML page, with JSON and the feed beside it."""
+    from pipeline import deliver as delivering
+    from pipeline.reporting import write_report
+    from pipeline.weekly import outlet_names
     from pipeline.weeks import parse_week
 
     chosen = parse_week(week)
     settings = _settings(data)
-    with _store(data) as store:
-        html = weekly_report(store, str(chosen), outlet_names=outlet_names(settings))
-    path = out or report_path(chosen, settings)
-    with _output(path) as target:
-        target.write(html)
-    _result({"report": str(path)}, as_json=as_json, lines=[str(path)])
+    if deliver and not (settings.mail_host or settings.webhook_url):
+        raise InputError(
+            "nothing is set to deliver by",
+            where="kiemchung.toml",
+            remedy="set mail_host or webhook_url, see docs/report.md",
+        )
+    try:
+        with _store(data) as store:
+            done = write_report(
+                store, str(chosen), settings, outlet_names=outlet_names(settings), out=out
+            )
+    except OSError as error:
+        raise InputError(
+            f"cannot be written: {error}", where=str(out), remedy="give another --out"
+        ) from error
+    made = delivering.deliver(done, settings, again=again) if deliver else []
+    failed = delivering.alarms(made)
+    _result(
+        {
+            "report": str(done.html),
+            "json": str(done.json),
+            "feed": str(done.feed),
+            "delivered": [d.channel for d in made if d.done],
+            "alarms": failed,
+        },
+        as_json=as_json,
+        lines=[str(done.html), str(done.json), str(done.feed)],
+    )
+    for line in failed:
+        _say(f"kiemchung: {line}")
+    if failed:
+        raise typer.Exit(2)
 
 
 @app.command()
