@@ -42,6 +42,16 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
 
+    @property
+    def numeric(self) -> frozenset[int]:
+        """The columns that hold numbers, which stand to the right."""
+        return frozenset(
+            k
+            for k in range(len(self.header))
+            for row in self.rows
+            if isinstance(row[k], int | float)
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dot:
@@ -80,7 +90,7 @@ def ticks(top: float, *, whole: bool = False) -> list[float]:
     raw = max(top / 4, 1.0) if whole else top / 4
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * (1 - 1e-9))
-    count = math.ceil(top / step - 1e-9)
+    count = max(1, math.ceil(top / step - 1e-9))
     return [step * k for k in range(count + 1)]
 
 

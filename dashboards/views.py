@@ -25,6 +25,7 @@ from kiemchung.store.monitor_rows import Spread
 from kiemchung.tabular import BOM, csv_text
 
 WEEKS: Final = 26
+WeekQuery = Annotated[str, Query(max_length=8)]
 PAGES: Final = ("volume", "content", "coverage", "crawl", "work")
 
 
@@ -469,8 +470,6 @@ def add_routes(shell: Shell) -> None:
         return _Asked(
             shell=shell, monitor=monitor, who=who, week=week or (weeks[0] if weeks else "")
         )
-
-    WeekQuery = Annotated[str, Query(max_length=8)]
 
     @app.get("/views")
     def views(_: Asking) -> Response:
