@@ -19,6 +19,7 @@ from dashboards import (
     desk,
     files,
     keys,
+    ledger,
     lists,
     mistakes,
     people,
@@ -26,9 +27,10 @@ from dashboards import (
     recheck,
     search,
     signin,
+    views,
 )
 from dashboards.language import LanguageOfRequest
-from dashboards.merger import InboxMerger
+from dashboards.merger import InboxMerger, Merged
 from dashboards.security import SecurityHeaders, Tokens
 from dashboards.shell import Shell
 from kiemchung import reference
@@ -44,11 +46,13 @@ def create_app(
     allowed_hosts: Sequence[str] = ("*",),
     merge_seconds: float = 3.0,
     reference_dir: Path | None = None,
+    merged: Merged | None = None,
 ) -> FastAPI:
     """Return the application over an open store.
 
     ``outlet_names`` gives the names to show for outlets; without one the outlet's own key is shown.
     ``reference_dir`` is the base that conclusions are held against, the shipped one without it.
+    ``merged`` is called after the inbox was merged, with the ids of the runs.
 
     Raises:
         InputError: the secret is too short.
@@ -62,7 +66,11 @@ def create_app(
     def then() -> None:
         recheck.recheck_when_new(store, base())
 
-    merger = None if inbox is None else InboxMerger(store, inbox, merge_seconds, then=then)
+    merger = (
+        None
+        if inbox is None
+        else InboxMerger(store, inbox, merge_seconds, then=then, merged=merged)
+    )
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
@@ -90,5 +98,7 @@ def create_app(
     plan.add_routes(shell)
     admin.add_routes(shell)
     recheck.add_routes(shell, base)
+    views.add_routes(shell)
+    ledger.add_routes(shell)
     files.add_routes(shell, merger)
     return app

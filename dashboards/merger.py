@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kiemchung.errors import KiemchungError
 from kiemchung.store import Store, search
 
 LOG = logging.getLogger(__name__)
+Merged = Callable[[Store, Sequence[str]], None]
+"""What is to be done once runs were merged: the reports of their weeks."""
 
 
 class InboxMerger:
@@ -23,9 +25,11 @@ class InboxMerger:
         seconds: float,
         *,
         then: Callable[[], object] | None = None,
+        merged: Merged | None = None,
     ) -> None:
         self._store = store
         self._then = then  # done after every look at the inbox
+        self._merged = merged  # done when something came
         self._inbox = inbox
         self._seconds = seconds
         self._stop = threading.Event()
@@ -44,11 +48,14 @@ class InboxMerger:
     def _work(self) -> None:
         while not self._stop.is_set():
             try:
-                for run_id in self._store.merge_inbox(self._inbox):
+                done = self._store.merge_inbox(self._inbox)
+                for run_id in done:
                     LOG.info("merged %s", run_id)
                 search.catch_up(self._store)
                 if self._then is not None:
                     self._then()
+                if done and self._merged is not None:
+                    self._merged(self._store, done)
                 self.error = ""
             except (KiemchungError, OSError) as error:
                 self.error = str(error)

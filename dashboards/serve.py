@@ -16,6 +16,7 @@ from typing import Final
 import uvicorn
 
 from dashboards.app import create_app
+from dashboards.merger import Merged
 from kiemchung.errors import InputError, StoreError
 from kiemchung.store import open_store
 from kiemchung.store.double import DOUBLE_SHARE
@@ -64,6 +65,7 @@ def serve(
     outlet_names: Mapping[str, str] | None = None,
     reference_dir: Path | None = None,
     double_share: float = DOUBLE_SHARE,
+    merged: Merged | None = None,
 ) -> None:
     """Serve the review desk until interrupted.
 
@@ -87,6 +89,7 @@ def serve(
             outlet_names=outlet_names,
             reference_dir=reference_dir,
             allowed_hosts=allowed_hosts(host),
+            merged=merged,
         )
         config = uvicorn.Config(
             app,

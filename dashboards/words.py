@@ -22,6 +22,7 @@ from kiemchung.domain import (
     Speech,
     Status,
 )
+from kiemchung.store.corrections import Outcome
 from nlp.structure import ClaimKind
 
 VIETNAM: Final = timezone(timedelta(hours=7))
@@ -39,6 +40,7 @@ DISTORTIONS: Final[Mapping[Distortion, str]] = Words("distortion", Distortion)
 CHECKABILITY: Final[Mapping[Checkability, str]] = Words("checkability", Checkability)
 SPEECH: Final[Mapping[Speech, str]] = Words("speech", Speech)
 AS_OF: Final[Mapping[AsOfMethod, str]] = Words("as_of", AsOfMethod)
+OUTCOMES: Final[Mapping[Outcome, str]] = Words("outcome", Outcome)
 KINDS: Final[Mapping[ClaimKind, str]] = Words("kind", ClaimKind)
 
 
@@ -69,6 +71,11 @@ def moment(value: datetime | None) -> str:
         return say("app.unknown_moment")
     local = value.astimezone(VIETNAM)
     return f"{day(local.date())}, {local.hour:02d}:{local.minute:02d}"
+
+
+def local_day(value: datetime | None) -> str:
+    """Return the day in Viet Nam on which a moment lies."""
+    return "–" if value is None else day(value.astimezone(VIETNAM).date())
 
 
 def validity(start: date, end: date | None) -> str:

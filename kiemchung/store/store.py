@@ -381,16 +381,6 @@ class Store(People):
             sample_refuted=sum(r["n"] for r in concluded if r["decision"] == "REFUTED"),
         )
 
-    def corrections(self, week: str) -> list[dict[str, Any]]:
-        """Return what was asked to be put right about claims of ``week``, and the outcome."""
-        return self._read(
-            "SELECT m.text AS claim, c.received_at, c.outcome, c.resolved_at, c.public_note"
-            " FROM correction AS c JOIN mention AS m USING (mention_key)"
-            " WHERE c.mention_key IN (SELECT mention_key FROM run_mention WHERE run_key IN"
-            " (SELECT run_key FROM run WHERE week = ?)) ORDER BY c.correction_key",
-            [week],
-        )
-
     # -- the queue and one item ------------------------------------------------------------------
 
     def queue(

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2] / "dashboards"
 # Named by the program from a value, not in full: the group and the keys are compared elsewhere.
 BY_VALUE = {
     "decision", "label", "status", "reason", "distortion", "checkability", "speech", "as_of",
-    "kind", "view",
+    "kind", "view", "outcome",
 }  # fmt: skip
 
 
