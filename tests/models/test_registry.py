@@ -128,3 +128,56 @@ def test_available_lists_good_and_broken_models(tmp_path: Path) -> None:
     assert isinstance(found["bad"], ModelError)
     assert isinstance(found["good"], registry.Manifest)
     assert registry.available(tmp_path / "nowhere") == {}
+
+
+# --- what ships -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("shipped") / "model"
+    shutil.copytree(registry.DEFAULT, target)
+    return target
+
+
+def test_the_shipped_model_is_an_encoder_that_beats_the_comparison(shipped: Path) -> None:
+    manifest = registry.verify(shipped)
+    assert manifest.kind == "encoder"
+    assert manifest.metrics["beats_comparison"]
+    assert 0.5 <= manifest.threshold <= 0.93  # above it no rule's finding could be shown
+    assert sum(p.stat().st_size for p in shipped.iterdir()) <= 40_000_000
+    people = manifest.metrics["labelled_by_people"]
+    for form in ("short", "long"):
+        assert people[form]["joined_macro_f1"]["mean"] > people[form]["comparison_macro_f1"]["mean"]
+
+
+def test_the_shipped_card_says_what_it_is_made_of(shipped: Path) -> None:
+    card = (shipped / registry.CARD).read_text(encoding="utf-8")
+    assert "holds no weights of VinAI's" in card
+    assert "multilingual-e5-small" in card
+    for source in registry.verify(shipped).trained_on:
+        assert source in card
+
+
+def test_every_flipped_bit_of_the_shipped_files_is_found(shipped: Path) -> None:
+    r = random.Random(5)
+    for path in sorted(shipped.iterdir()):
+        whole = bytearray(path.read_bytes())
+        for _ in range(12):
+            at, bit = r.randrange(len(whole)), 1 << r.randrange(8)
+            whole[at] ^= bit
+            path.write_bytes(whole)
+            with pytest.raises(ModelError):
+                registry.verify(shipped)
+            whole[at] ^= bit
+        path.write_bytes(whole)
+    registry.verify(shipped)
+
+
+def test_a_missing_file_of_the_shipped_model_is_named(shipped: Path) -> None:
+    for path in sorted(shipped.iterdir()):
+        moved = path.rename(shipped.parent / path.name)
+        with pytest.raises(ModelError):
+            registry.verify(shipped)
+        moved.rename(path)
+    registry.verify(shipped)
