@@ -76,6 +76,33 @@ def fit_scaling(
     return one if losses[0] <= losses[1] else _vector(logits, truth)
 
 
+def scaled_out_of_fold(
+    logits: NDArray[np.float64],
+    truth: NDArray[np.int64],
+    groups: Sequence[str],
+    *,
+    folds: int = 5,
+    seed: int = 0,
+) -> NDArray[np.float64]:
+    """Return logits, each row calibrated by `fit_scaling` on the folds without its text.
+
+    With too few source texts for that, the logits are taken as they are.
+    """
+    names = sorted(set(groups))
+    draw = np.random.default_rng(seed).permutation(len(names))
+    place = dict(zip(names, (draw % folds).tolist(), strict=True))
+    fold = np.array([place[g] for g in groups])
+    found = logits.copy()
+    for i in range(folds):
+        out = fold == i
+        rest = [g for g, o in zip(groups, out, strict=True) if not o]
+        if not out.any() or set(truth[~out].tolist()) != {0, 1, 2}:
+            continue
+        factors, shifts = fit_scaling(logits[~out], truth[~out], rest, folds=folds)
+        found[out] = logits[out] * factors + shifts
+    return found
+
+
 def _vector(
     logits: NDArray[np.float64], truth: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -25,7 +25,15 @@ from numpy.typing import NDArray
 
 from kiemchung.domain import LABEL_ORDER
 from kiemchung.errors import ModelError
-from models.cues import ANTONYMS, CONDITIONAL, NEGATORS, STOPWORDS, UNIVERSAL, normal
+from models.cues import (
+    ANTONYMS,
+    CONDITIONAL,
+    NEGATORS,
+    STOPWORDS,
+    UNIVERSAL,
+    lead_in,
+    normal,
+)
 from models.verdict import LONGEST, Verdict, failed, verdict_of
 from nlp.quantities import DateValue, Extraction, Quantity, Relation, extract
 from nlp.quantities import compare as compare_quantities
@@ -336,12 +344,17 @@ def plain_numbers(text: str) -> str:
     return _LEADING.sub("", _PERCENT.sub("%", text))
 
 
+def plain_claim(claim: str) -> str:
+    """Return ``claim`` as both parts of a model read it: no feeling in front, numbers plain."""
+    return plain_numbers(claim[lead_in(claim) :])
+
+
 def features(claim: str, evidence: str) -> NDArray[np.float64]:
     """Return the comparison of ``claim`` with ``evidence`` as one row, in the order of `FEATURES`.
 
     Every value is finite; counts are damped by ``log1p`` so that long claims do not run away.
     """
-    said, told = plain_numbers(claim[:MAX_CLAIM]), plain_numbers(evidence[:MAX_EVIDENCE])
+    said, told = plain_claim(claim[:MAX_CLAIM]), plain_numbers(evidence[:MAX_EVIDENCE])
     row = _features(side(said), side(window(said, told)), side(told))
     values = np.array([row[name] for name in FEATURES], dtype=np.float64)
     if not np.isfinite(values).all():

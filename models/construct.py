@@ -130,8 +130,10 @@ def raw_blocks(path: Path) -> Iterator[list[str]]:
         yield block
 
 
-def read_pairs(path: Path) -> list[Pair]:
+def read_pairs(path: Path, *, field: str = "evidence") -> list[Pair]:
     """Return the pairs of a JSONL file with ``claim``, ``evidence`` (or ``context``), ``label``.
+
+    ``field`` "context" takes the whole article where a record has both.
 
     Labels are spelled SUPPORTED/REFUTED/NOT_ENOUGH_INFO, SUPPORTS/REFUTES, NEI or 0/1/2 in the
     order of ViFactCheck; ``group`` may name the source, else the evidence is its own group.
@@ -146,7 +148,7 @@ def read_pairs(path: Path) -> list[Pair]:
                 continue
             try:
                 record = json.loads(line)
-                evidence = str(record.get("evidence") or record["context"])
+                evidence = str(record.get(field) or record.get("evidence") or record["context"])
                 pairs.append(
                     Pair(
                         claim=str(record["claim"]),

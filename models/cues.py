@@ -33,6 +33,45 @@ def any_of(*phrases: str) -> re.Pattern[str]:
 
 NEGATORS: Final = frozenset({"không", "chưa", "chẳng", "chả", "đừng", "cấm"})
 
+_FEELINGS: Final = "|".join(
+    re.escape(x).replace(r"\ ", r"\s+")
+    for x in sorted(
+        (
+            "sốc", "choáng", "choáng váng", "nóng", "đau lòng", "đau xót", "xót xa", "giật mình",
+            "kinh hoàng", "kinh ngạc", "bất ngờ", "ngỡ ngàng", "bàng hoàng", "buồn", "tiếc",
+            "phẫn nộ", "bức xúc", "tức giận", "uất ức", "căm phẫn", "vô lý", "phi lý", "nực cười",
+            "buồn cười", "trời ơi", "mừng", "vui", "vui mừng", "phấn khởi", "hoan hỉ", "tin nổi",
+            "tin được", "hiểu nổi", "khó tin", "khó hiểu", "hoang mang", "hết hồn", "hãi hùng",
+            "thương tâm", "ngán ngẩm", "quá đáng", "quá quắt", "tệ hại", "đáng sợ", "đáng buồn",
+            "đáng tiếc", "đáng mừng", "đáng giận", "đáng trách", "đáng khen", "đáng lo",
+            "tuyệt vời", "trớ trêu", "nghịch lý", "chua chát", "cay đắng", "may mắn", "ôi",
+        ),
+        key=len,
+        reverse=True,
+    )
+)  # fmt: skip
+_WHO: Final = (
+    r"(?:(?:thật|thực|quả|rất|quá|vô|cùng|hết|sức|sự|điều|đáng|không|thể|ai|cũng|mọi|người|nhiều|"
+    r"dư|luận|cả|nước|một|tin|cho|đến|mức|khiến|làm|ta|bạn|đọc)\s+){0,5}"
+)
+_LEAD_IN: Final = re.compile(
+    rf"\s*{_WHO}(?:{_FEELINGS})(?:\s+(?:quá|thay|lắm|thật|vô\s+cùng|làm\s+sao))?"
+    r"(?:\s*[,:;!]+|\s+(?:là|vì|khi|rằng|thấy))\s+"
+)
+
+
+def lead_in(text: str) -> int:
+    """Return where a feeling at the front of ``text`` ends ("Thật đáng buồn là …"), 0 for none.
+
+    How somebody feels about a fact is an opinion beside it: what is checked is the fact. At least
+    four words must follow.
+    """
+    found = _LEAD_IN.match(normal(text[:120]))
+    if found is None or len(text[found.end() :].split()) < 4:
+        return 0
+    return found.end()
+
+
 STOPWORDS: Final = frozenset(
     [
         "và",

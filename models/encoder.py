@@ -29,6 +29,7 @@ from models.comparison import (
     FEATURES,
     MAX_EVIDENCE,
     features,
+    plain_claim,
     plain_numbers,
     softmax,
     tokens,
@@ -56,6 +57,8 @@ ENCODED: Final = (
 )
 FUSED: Final = (*ENCODED, *FEATURES)
 _LARGEST: Final = 6.0  # standard deviations at which a feature is cut, as in training
+_UNMATCHED: Final = FUSED.index("digits_missing_whole")
+MARGIN: Final = 0.7  # by which SUPPORTED stands below the best other label then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +105,7 @@ def sequences(
     bpe: PhobertBpe, claim: str, evidence: str, *, longest: int = MAX_LENGTH
 ) -> Sequences:
     """Return the passages of one pair as ids, each at most ``longest`` long, with their marks."""
-    claim, evidence = plain_numbers(claim), plain_numbers(evidence[:MAX_EVIDENCE])
+    claim, evidence = plain_claim(claim), plain_numbers(evidence[:MAX_EVIDENCE])
     ours = view_of(claim)
     room = max(20, longest - 4 - len(bpe.ids(ours)))
     found = [
@@ -146,6 +149,22 @@ def gathered(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([logits[0], margins])
 
 
+def held_back(x: NDArray[np.float64], logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``logits`` with SUPPORTED below the others where a number of the claim is nowhere.
+
+    A number that the evidence does not have, in digits or words, is not borne out by it: of 80 such
+    pairs of ViFactCheck's half 5 are labelled SUPPORTED (of 55 beside whole articles 2). A linear
+    layer lets a long agreement in words outweigh one wrong digit. ``x`` are the `FUSED` values, one
+    row (n,) or many (m, n).
+    """
+    found = logits.copy()
+    best = logits[..., 1:].max(axis=-1) - MARGIN
+    found[..., 0] = np.where(
+        x[..., _UNMATCHED] > 0.0, np.minimum(logits[..., 0], best), logits[..., 0]
+    )
+    return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
     """A calibrated logistic layer over the `FUSED` values: (3, n) weights on scaled values."""
@@ -155,10 +174,14 @@ class Layer:
     weights: NDArray[np.float64]
     bias: NDArray[np.float64]
 
-    def logits(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the logits of one row (n,) or of many (m, n)."""
+    def linear(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the layer itself says of one row (n,) or of many (m, n)."""
         scaled = np.clip((x - self.mean) / self.scale, -_LARGEST, _LARGEST)
-        return scaled @ self.weights.T + self.bias
+        return np.asarray(scaled @ self.weights.T + self.bias, dtype=np.float64)
+
+    def logits(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the logits of one row of `FUSED` values (n,) or of many, see `held_back`."""
+        return held_back(x, self.linear(x))
 
     @classmethod
     def of(cls, body: dict[str, Any]) -> Layer:

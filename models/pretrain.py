@@ -23,7 +23,7 @@ import math
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from kiemchung.domain import sha256_hex
 from kiemchung.errors import InputError, ModelError, RecordError
+from models import transplant
 from models.tokenizer import (
     BOS,
     CODES_FILE,
@@ -78,14 +79,18 @@ class Shape:
     def of(cls, text: str) -> Shape:
         """Return the shape written ``LAYERSxWIDTH``, e.g. ``4x256``: heads of 64, inner of 4x.
 
+        ``4x384/12`` names the number of heads.
+
         Raises:
             InputError: not two whole numbers, or a width that heads cannot share.
         """
-        layers, _, width = text.partition("x")
-        if not (layers.isdecimal() and width.isdecimal()) or 0 in (int(layers), int(width)):
+        size, _, named = text.partition("/")
+        layers, _, width = size.partition("x")
+        numbers = (layers, width, named or "1")
+        if not all(n.isdecimal() and int(n) for n in numbers):
             raise InputError(f"{text!r} is no shape", where="--shape", remedy="e.g. 4x256 or 6x384")
         wide = int(width)
-        heads = max(1, wide // 64)
+        heads = int(named) if named else max(1, wide // 64)
         if wide % heads:
             raise InputError(f"{heads} heads do not share {wide}", where="--shape")
         return cls(layers=int(layers), width=wide, heads=heads, inner=4 * wide)
@@ -412,6 +417,7 @@ class Plan:
     warm_start: bool = True
     decay: float = 0.25
     optimiser: str = "adamw"
+    start: str = ""  # hash of the weights that the run starts from, empty for none
 
     @property
     def steps(self) -> int:
@@ -436,18 +442,22 @@ def pretrain(
     out: Path,
     plan: Plan,
     *,
+    start: Path | None = None,
     save_every: float = 300.0,
     stop_after: int | None = None,
     threads: int | None = None,
 ) -> dict[str, Any]:
     """Train an encoder by masked words, or go on where an earlier run stopped; return its state.
 
-    Checkpoints are written beside and renamed, every ``save_every`` seconds and at the end, so a
-    killed run loses that much at most. ``stop_after`` ends the run after so many steps of this
-    call, as a kill would, for tests. ``out/encoder`` is the folder for fine-tuning.
+    ``start`` is a folder of `models.transplant` (or any encoder of the plan's shape over the
+    stream's vocabulary) whose weights the run begins with. Checkpoints are written beside and
+    renamed, every ``save_every`` seconds and at the end, so a killed run loses that much at most.
+    ``stop_after`` ends the run after so many steps of this call, as a kill would, for tests.
+    ``out/encoder`` is the folder for fine-tuning.
 
     Raises:
-        InputError: ``out`` holds a run of another plan or another stream.
+        InputError: ``out`` holds a run of another plan, another stream or another start.
+        ModelError: ``start`` has another shape, another tokenizer, or cannot be read.
     """
     import torch
 
@@ -458,7 +468,17 @@ def pretrain(
     starts = word_starts(prepared.folder)
     held_out = min(HELD_OUT, len(prepared.tokens) // 10)
     seen, held = prepared.tokens[:-held_out], prepared.tokens[-held_out:]
+    if start is not None:
+        plan = replace(
+            plan, start=sha256_hex((start / WEIGHTS_FILE).read_bytes()), warm_start=False
+        )
     net = _network(torch, plan, bpe.size)
+    if start is not None:
+        _begin_from(net, start, plan, prepared)
+    if device.type == "cpu":
+        # At these lengths the fused kernel costs more than two products: 8,000 tokens per CPU
+        # second with it, 10,600 without (4x256, one AMX core, the loss of models.fastloss).
+        net.set_attn_implementation("eager")
     optimisers = _optimisers(torch, net, plan)
     step, history = _resume(out, plan, prepared, net, optimisers, device)
     if step == 0 and plan.warm_start:
@@ -516,6 +536,7 @@ def pretrain(
         "held_out_loss": round(held_loss, 4),
         "held_out_perplexity": round(math.exp(held_loss), 2),
         "parameters": sum(p.numel() for p in net.parameters()),
+        "began_from": {} if start is None else dict(transplant.facts_of(start)),
     }
     if state["done"]:
         _encoder_folder(out / "encoder", plan, prepared, net, state)
@@ -543,6 +564,36 @@ def _network(torch: ModuleType, plan: Plan, ids: int) -> Any:  # noqa: ANN401
         tokenizer_class="PhobertTokenizer",
     )
     return RobertaForMaskedLM(config)
+
+
+def _begin_from(net: Any, start: Path, plan: Plan, prepared: Prepared) -> None:  # noqa: ANN401
+    """Load the weights of ``start`` into ``net``; the head's own layers may be missing there."""
+    from safetensors.torch import load_file
+
+    if _vocabulary_hash(start) != prepared.vocabulary:
+        raise ModelError(
+            "another tokenizer than the prepared text's",
+            where=str(start),
+            remedy="transplant with the --vocabulary that `train prepare` was given",
+        )
+    try:
+        given = load_file(start / WEIGHTS_FILE)
+        left = net.load_state_dict(given, strict=False)
+    except Exception as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise ModelError(
+            f"cannot be begun from: {' '.join(lines[:2])}",
+            where=str(start),
+            remedy="give the --shape that it has, or transplant it again",
+        ) from error
+    missing = [k for k in left.missing_keys if not k.startswith("lm_head.")]
+    if missing or left.unexpected_keys:
+        raise ModelError(
+            f"is no encoder of {plan.shape.layers}x{plan.shape.width}: "
+            f"{[*missing, *left.unexpected_keys][:3]} do not fit",
+            where=str(start),
+            remedy="give the --shape that it has",
+        )
 
 
 def _optimisers(torch: ModuleType, net: Any, plan: Plan) -> list[Any]:  # noqa: ANN401
@@ -577,12 +628,14 @@ def _loss(
     device: Any,  # noqa: ANN401
 ) -> Any:  # noqa: ANN401
     """Mean cross-entropy of the hidden tokens; the head runs on those places only."""
+    from models.fastloss import mean_cross_entropy
+
     wanted = torch.from_numpy(targets).to(device)
     places = wanted != IGNORED
     with torch.autocast(device.type, dtype=torch.bfloat16):
         hidden = net.roberta(input_ids=torch.from_numpy(inputs).to(device)).last_hidden_state
         scores = net.lm_head(hidden[places])
-    return torch.nn.functional.cross_entropy(scores.float(), wanted[places])
+    return mean_cross_entropy(scores, wanted[places])
 
 
 def _held_loss(

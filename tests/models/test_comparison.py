@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from kiemchung.domain import Label, Status
 from models import registry
 from models.comparison import FEATURES, ComparisonModel, features, tokens, window
+from models.cues import lead_in
 
 ROOT = Path(__file__).resolve().parents[2]
 FACT = (
@@ -162,3 +163,37 @@ def test_a_megabyte_without_a_space_ends() -> None:
     begun = time.process_time()
     assert model().judge("Hợp tác xã có 5 thành viên.", "a" * 1_000_000).status is not Status.FAILED
     assert time.process_time() - begun < 10
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        "Thật đáng buồn là ", "Không thể tin nổi: ", "Ai cũng phẫn nộ vì ", "Sốc: ", "Trời ơi, ",
+        "Cả nước bàng hoàng vì ", "Uất ức thay, ", "Quá đáng thật, ", "May mắn là ",
+    ],
+)  # fmt: skip
+def test_a_feeling_in_front_of_a_fact_changes_nothing(front: str) -> None:
+    claim = "một hợp tác xã có ít nhất 5 thành viên chính thức."
+    assert (features(front + claim, FACT) == features(claim, FACT)).all()
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "Buôn bán là nghề chính của hợp tác xã này từ lâu.",
+        "May là ngành nghề chính của hợp tác xã này.",
+        "Ông Vui là chủ tịch của hợp tác xã Bình Sơn.",
+        "Hợp tác xã không vui vì giá lúa giảm mạnh.",
+        "Thật là buồn.",
+        "Sốc: giá giảm mạnh.",
+    ],
+)
+def test_what_is_no_feeling_or_leaves_too_little_stays(claim: str) -> None:
+    assert lead_in(claim) == 0
+
+
+@given(st.text(max_size=200))
+def test_a_feeling_never_takes_the_whole_claim(text: str) -> None:
+    at = lead_in(text)
+    assert 0 <= at <= 120
+    assert at == 0 or len(text[at:].split()) >= 4

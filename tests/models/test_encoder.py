@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kiemchung.domain import Label
+from kiemchung.domain import LABEL_ORDER, Label
 from kiemchung.errors import InputError, ModelError
-from models import encoder, joining, registry
-from models.encoder import FORMS
+from models import construct, encoder, joining, registry
+from models.encoder import FORMS, FUSED
 from models.finetune import Recipe
 from models.tokenizer import PhobertBpe
 from models.train import Data
@@ -37,6 +37,71 @@ def data() -> Data:
 @pytest.fixture(scope="module", params=["float32", "int8"])
 def folder(request: pytest.FixtureRequest, tiny_models: Mapping[str, Path]) -> Path:
     return tiny_models[request.param]
+
+
+def _human(n: int, words: int = 0) -> tuple[construct.Pair, ...]:
+    """Pairs of ``n`` source texts, three a text, with evidence longer by so many words."""
+    return tuple(
+        construct.Pair(
+            claim=p.claim, evidence=p.evidence + " thêm" * words, label=p.label, kind="human",
+            group=f"text{k}",
+        )
+        for k in range(n)
+        for p in toy_pairs()[:3]
+    )  # fmt: skip
+
+
+def _table(pairs: tuple[construct.Pair, ...], *, seed: int) -> joining.Table:
+    """Values in which the label stands plainly, and noise."""
+    y = np.array([list(LABEL_ORDER).index(p.label) for p in pairs], dtype=np.int64)
+    draw = np.random.default_rng(seed)
+    x = draw.normal(size=(len(pairs), len(FUSED)))
+    x[np.arange(len(y)), y] += 3.0
+    x[np.arange(len(y)), 5 + y] += 1.0
+    return joining.Table(x=x, y=y)
+
+
+def test_pairs_labelled_by_people_weigh_more_and_are_reported_by_folds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(joining, "REPEATS", 2)
+    made, human = _human(40), (*_human(30), *_human(30, words=200))
+    joined = joining.join(_table(made, seed=1), made, _table(human, seed=2), human)
+    short, long = joined.rows["short"], joined.rows["long"]
+    assert int(short.tuned.sum()) == int(long.tuned.sum()) == 90
+    assert set(short.weight[short.tuned]) == {joining.TUNE_WEIGHT["short"]}
+    assert set(short.weight[~short.tuned]) == {1.0}
+    found = joining.tuned_report(joined, threshold=0.5)
+    for form in FORMS:
+        assert found[form]["pairs"] == 90
+        assert found[form]["texts"] == 30
+        assert found[form]["joined_macro_f1"]["mean"] > 0.9
+        assert found[form]["encoder_macro_f1"]["mean"] > found[form]["comparison_macro_f1"]["mean"]
+        assert 0.0 <= found[form]["ece"]["mean"] < 0.2
+        assert found[form]["zero_shot_macro_f1"] > 0.9
+        assert found[form]["zero_shot_flags_right"] <= found[form]["zero_shot_flags"] <= 90
+        assert found[form]["flags_right"]["mean"] <= found[form]["flags"]["mean"]
+
+
+def test_no_row_is_judged_by_a_layer_that_saw_its_text() -> None:
+    """Labels that only the text's name could give away stay at chance."""
+    draw = np.random.default_rng(0)
+    groups = tuple(f"g{i // 6}" for i in range(300))
+    y = draw.integers(0, 3, size=50).repeat(6)
+    x = np.zeros((300, len(FUSED)))
+    x[np.arange(300), [int(g[1:]) % len(FUSED) for g in groups]] = 1.0 + y  # names the text
+    rows = joining.Rows(
+        x=x[:, :8] + draw.normal(size=(300, 8)) * 0.01, y=y, groups=groups, weight=np.ones(300),
+        tuned=np.ones(300, dtype=np.bool_),
+    )  # fmt: skip
+    out = joining.out_of_fold(rows)
+    assert (out.argmax(axis=1) == y).mean() < 0.6
+
+
+def test_without_such_pairs_nothing_is_reported() -> None:
+    made = _human(40)
+    joined = joining.join(_table(made, seed=1), made)
+    assert joining.tuned_report(joined, threshold=0.5) == {}
 
 
 def test_it_loads_through_the_registry_and_answers(folder: Path) -> None:

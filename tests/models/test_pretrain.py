@@ -189,6 +189,36 @@ def test_words_used_alike_start_near_each_other() -> None:
     assert not found[50].any()
 
 
+@given(n=st.integers(1, 12), ids=st.integers(2, 40), scale=st.floats(0.1, 60.0))
+def test_the_fast_loss_is_the_library_s(n: int, ids: int, scale: float) -> None:
+    import torch
+
+    from models.fastloss import mean_cross_entropy
+
+    draw = torch.Generator().manual_seed(n * 100 + ids)
+    scores = (torch.randn(n, ids, generator=draw) * scale).requires_grad_()
+    truth = torch.randint(0, ids, (n,), generator=draw)
+    ours = mean_cross_entropy(scores, truth)
+    (mine,) = torch.autograd.grad(ours, scores)
+    wanted = torch.nn.functional.cross_entropy(scores, truth)
+    (theirs,) = torch.autograd.grad(wanted, scores)
+    assert torch.allclose(ours, wanted, rtol=1e-5, atol=1e-6)
+    assert torch.allclose(mine, theirs, atol=1e-6)
+    half = mean_cross_entropy(scores.detach().bfloat16().requires_grad_(), truth)
+    assert half.dtype == torch.float32
+
+
+@pytest.mark.parametrize("text", ["4", "x256", "0x64", "4x256/0", "4x100/3", "axb"])
+def test_what_is_no_shape_is_told(text: str) -> None:
+    with pytest.raises(InputError):
+        Shape.of(text)
+
+
+def test_a_shape_may_name_its_heads() -> None:
+    assert Shape.of("4x384/12") == Shape(layers=4, width=384, heads=12, inner=1536)
+    assert Shape.of("4x256") == Shape(layers=4, width=256, heads=4, inner=1024)
+
+
 @pytest.mark.parametrize("optimiser", ["adamw", "muon"])
 def test_a_stopped_run_ends_with_the_weights_of_an_unbroken_one(
     prepared: subject.Prepared, tmp_path: Path, optimiser: str
