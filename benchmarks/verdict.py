@@ -1,20 +1,23 @@
-"""The verdict model on real pairs: zero-shot, in the domain, part by part, seed by seed.
+"""The verdict model on real pairs: zero-shot, by folds, part by part, seed by seed, and controls.
 
     python benchmarks/verdict.py --data DATA [--model DIR ...] [--folds 5] [--repeats 5]
 
 DATA holds ``verdicts/`` with ViFactCheck's half and XNLI in Vietnamese. Each --model is one trained
 folder (several seeds of one recipe: mean and spread are printed); without one, the shipped model.
 
-zero-shot    the folder as it is: none of these rows trained anything in it
-in-domain    the logistic layer alone is fitted again on folds of these rows, grouped by article,
-             over the encoder's values, over the comparison features, and over both
+zero-shot    layers fitted and calibrated without a row of the half
+by folds     layers fitted with the rows of the other folds too, calibrated there; folds by article
+controls     measured on the folder as it is
+
+A folder that was tuned on the half (`train verdict --tune`) wrote the first two into its manifest;
+for any other folder they are measured here.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,7 @@ from models.train import STRENGTH, fit
 from models.verdict import VerdictModel
 
 Row = dict[str, Any]
+FORMS = {"evidence": ("gold", "short"), "context": ("article", "long")}
 
 
 def read(path: Path) -> list[Row]:
@@ -67,6 +71,12 @@ def grouped(
     return scores
 
 
+def stored(folder: Path) -> Mapping[str, Any]:
+    """Return what a folder's manifest says of the pairs labelled by people, by form."""
+    found = registry.verify(folder).metrics.get("labelled_by_people", {})
+    return dict(found)
+
+
 def spread(values: Sequence[float]) -> str:
     """Return mean and standard deviation."""
     return f"{np.mean(values):.3f} ± {np.std(values):.3f} (n {len(values)})"
@@ -86,30 +96,44 @@ def main() -> None:
     groups = [str(r["context"]) for r in rows]
     found: dict[str, list[float]] = {}
 
-    def note(name: str, values: float | Sequence[float]) -> None:
-        found.setdefault(name, []).extend([values] if isinstance(values, float) else values)
+    def note(name: str, value: float | Sequence[float]) -> None:
+        found.setdefault(name, []).extend([value] if isinstance(value, float) else value)
 
     for folder in given.model:
         model = registry.load(folder)
-        for field, told in (("evidence", "gold"), ("context", "article")):
-            report = evaluate.evaluate(model, rows, field=field)
+        tuned = stored(folder)
+        for field, (told, form) in FORMS.items():
             blind = evaluate.controls(model, rows, field=field)
-            shown = report.refuted_at_threshold
-            note(f"{told}: zero-shot macro-F1", report.macro_f1)
-            note(f"{told}: zero-shot ECE", report.ece)
-            note(f"{told}: share that is right among flags (n {shown.n})", shown.value)
+            if form in tuned:
+                part = tuned[form]
+                for name in ("zero_shot_macro_f1", "zero_shot_ece"):
+                    note(f"{told}: {name}", float(part[name]))
+                for name in ("joined_macro_f1", "encoder_macro_f1", "comparison_macro_f1", "ece"):
+                    note(f"{told}: by folds, {name}", float(part[name]["mean"]))
+                    note(f"{told}: by folds, spread of {name}", float(part[name]["spread"]))
+                shown, right = (part[name]["mean"] for name in ("flags", "flags_right"))
+                note(f"{told}: by folds, flags", float(shown))
+                note(f"{told}: by folds, share of them that is right", right / max(1.0, shown))
+                macro_f1 = float(part["joined_macro_f1"]["mean"])
+            else:
+                report = evaluate.evaluate(model, rows, field=field)
+                shown_ = report.refuted_at_threshold
+                macro_f1 = report.macro_f1
+                note(f"{told}: zero_shot_macro_f1", report.macro_f1)
+                note(f"{told}: zero_shot_ece", report.ece)
+                note(f"{told}: share that is right of {shown_.n} flags", shown_.value)
+                x = table(model, rows, field)
+                wide = len(ENCODED) if isinstance(model, EncoderModel) else 0
+                parts = {"comparison": x[:, wide:]}
+                if wide:
+                    parts |= {"encoder": x[:, :wide], "joined": x}
+                for name, values in parts.items():
+                    scores = grouped(values, y, groups, given.folds, given.repeats)
+                    note(f"{told}: by folds, {name}_macro_f1", scores)
             note(f"{told}: still refuted when shuffled", blind.shuffled_refuted)
-            note(f"{told}: gap to claim only", report.macro_f1 - blind.claim_only_macro_f1)
+            note(f"{told}: gap to claim only", macro_f1 - blind.claim_only_macro_f1)
             note(f"{told}: digit flip leaves supported", blind.flip_leaves_supported)
-            x = table(model, rows, field)
-            wide = len(ENCODED) if isinstance(model, EncoderModel) else 0
-            parts = {"comparison": x[:, wide:]}
-            if wide:
-                parts |= {"encoder": x[:, :wide], "joined": x}
-            for name, part in parts.items():
-                scores = grouped(part, y, groups, given.folds, given.repeats)
-                note(f"{told}: in-domain {name}", scores)
-        note("XNLI-vi test: zero-shot macro-F1", evaluate.evaluate(model, other).macro_f1)
+        note("XNLI-vi test: macro-F1", evaluate.evaluate(model, other).macro_f1)
     for name, values in found.items():
         print(f"{name:58} {spread(values)}")
 

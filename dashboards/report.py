@@ -1,22 +1,34 @@
 """The weekly report: one HTML page without scripts or foreign parts, made to be printed and kept.
 
-It is derived from the store and the week alone: the same rows give the same page on any day.
+It is derived from the store and the week alone: the same rows give the same page on any day, but
+for what people concluded and answered since. Pages that refuse quoting are counted, not quoted. The
+same facts go out as JSON, see `as_dict`, and as an entry of the feed, see `dashboards.feed`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from contextvars import copy_context
 from dataclasses import dataclass
-from datetime import date
-from typing import Final
+from datetime import date, datetime, time, timedelta
+from importlib import resources
+from typing import Any, Final
 
-from dashboards import marking, words
-from dashboards.app import templates
-from kiemchung.domain import Accounting, Decision, Difference, Distortion
-from kiemchung.store import EvidenceRow, FlagRow, Store
+from markupsafe import Markup
 
-_Z95: Final = 1.959964
+from dashboards import charts, language, marking, words
+from dashboards.figures import Estimate, weekly_estimate
+from dashboards.shell import templates
+from kiemchung.domain import Accounting, Decision, Difference
+from kiemchung.store import EvidenceRow, FlagRow, RunRow, Store, WeekCounts
+from kiemchung.store.corrections import Correction, Reversal, corrections, reversals
+from kiemchung.store.decided import OPT_OUTS
+from kiemchung.store.monitor import Monitor
+from kiemchung.store.monitor_rows import Recurrence, Volume
+
+WEEKS_SHOWN: Final = 12
+LEDGER_WEEKS: Final = 13
+"""How long an answered request stays in the ledger of the reports: a quarter of a year."""
 _ENDS: Final = {
     "robots": "robots.txt không cho phép",
     "robots_unreachable": "không đọc được robots.txt",
@@ -61,34 +73,6 @@ class Found:
     evidence: tuple[tuple[EvidenceRow, tuple[marking.Piece, ...]], ...]
     differences: tuple[Difference, ...]
     decision: Decision | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """A share with its 95 % interval after Wilson; None for no cases."""
-
-    count: int
-    of: int
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """Return lower and upper bound."""
-        if self.of == 0:
-            return None
-        p, n, z = self.count / self.of, self.of, _Z95
-        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-        half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-        return max(0.0, middle - half), min(1.0, middle + half)
-
-    def __str__(self) -> str:
-        """Return the words for the page."""
-        bounds = self.interval
-        if bounds is None:
-            return "chưa có"
-        return (
-            f"{self.count}/{self.of} = {words.share(self.count / self.of)}"
-            f" (khoảng tin cậy 95 %: {words.share(bounds[0])} đến {words.share(bounds[1])})"
-        )
 
 
 def account_lines(sums: Accounting) -> list[Line]:
@@ -184,30 +168,253 @@ def alarm_text(alarm: str) -> str:
     return f"{_ALARMS.get(kind, kind)}{colon}{rest}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that a week's report says, before it is put into words."""
+
+    week: str
+    first: date
+    last: date
+    runs: tuple[RunRow, ...]
+    counts: WeekCounts
+    found: tuple[Found, ...]
+    withheld: int  # flagged claims that stand only on pages that refuse quoting
+    decisions: tuple[Decision, ...]  # on the week's flagged claims, copies once
+    estimate: Estimate
+    volume: tuple[Volume, ...]  # the weeks up to this one
+    recurrence: tuple[Recurrence, ...]
+    reversals: tuple[Reversal, ...]
+    answered: tuple[Correction, ...]
+    open_requests: int
+
+    @property
+    def changed(self) -> list[Found]:
+        """Flags to which people said something else."""
+        return [f for f in self.found if f.decision not in (None, Decision.REFUTED)]
+
+    @property
+    def volume_now(self) -> Volume | None:
+        """This week's row of the volume."""
+        return next((v for v in self.volume if v.week == self.week), None)
+
+    @property
+    def recurrence_now(self) -> Recurrence | None:
+        """This week's row of new and recurring claims."""
+        return next((r for r in self.recurrence if r.week == self.week), None)
+
+
+def bounds(week: str) -> tuple[datetime, datetime]:
+    """Return the first moment of ``week`` in Viet Nam and the first after it."""
+    year, number = (int(part) for part in week.split("-W"))
+    monday = datetime.combine(date.fromisocalendar(year, number, 1), time(), words.VIETNAM)
+    return monday, monday + timedelta(days=7)
+
+
+def collect(store: Store, week: str, monitor: Monitor | None = None) -> Report:
+    """Return what the report of ``week`` (``2026-W40``) says."""
+    monitor = monitor or Monitor(store)
+    start, end = bounds(week)
+    every = store.flags(week)
+    counts = store.week_counts(week)
+    all_found = group(every)
+    found = group([f for f in every if not OPT_OUTS & set(f.opt_outs)])
+    decisions = tuple(f.decision for f in all_found if f.decision is not None)
+    ledger = corrections(store, until=end)
+    since = end - timedelta(weeks=LEDGER_WEEKS)
+    return Report(
+        week=week,
+        first=start.date(),
+        last=(end - timedelta(days=1)).date(),
+        runs=tuple(store.runs(week)),
+        counts=counts,
+        found=tuple(found),
+        withheld=len(all_found) - len(found),
+        decisions=decisions,
+        estimate=weekly_estimate(store, week, counts, decisions),
+        volume=tuple(monitor.volume(week, weeks=WEEKS_SHOWN)),
+        recurrence=tuple(monitor.recurrence(week, weeks=WEEKS_SHOWN)),
+        reversals=tuple(reversals(store, start, end)),
+        answered=tuple(c for c in ledger if c.resolved_at is not None and c.resolved_at >= since),
+        open_requests=sum(c.resolved_at is None for c in ledger),
+    )
+
+
+def _charts(report: Report) -> dict[str, Markup]:
+    weeks = [v.week for v in report.volume]
+    return {
+        "stories": charts.columns(
+            "stories",
+            "Câu chuyện về hợp tác xã theo tuần",
+            weeks,
+            [
+                charts.Series(name="tất cả", values=tuple(v.stories for v in report.volume)),
+                charts.Series(
+                    name="có khẳng định cần xem lại",
+                    values=tuple(v.flagged_stories for v in report.volume),
+                ),
+            ],
+            stacked=False,
+        ),
+        "claims": charts.columns(
+            "claims",
+            "Khẳng định cần xem lại: mới và đã gặp",
+            [r.week for r in report.recurrence],
+            [
+                charts.Series(
+                    name="gặp lần đầu", values=tuple(r.flagged_new for r in report.recurrence)
+                ),
+                charts.Series(
+                    name="đã gặp ở tuần trước đó",
+                    values=tuple(r.flagged_recurring for r in report.recurrence),
+                ),
+            ],
+        ),
+    }
+
+
+def stylesheet() -> str:
+    """Return the style of the report; the page carries it, the desk serves it as a file."""
+    return (resources.files("dashboards") / "static" / "report.css").read_text(encoding="utf-8")
+
+
+def as_html(
+    report: Report,
+    *,
+    outlet_names: Mapping[str, str] | None = None,
+    contact: str = "",
+    standalone: bool = True,
+) -> str:
+    """Return the page in Vietnamese: whole in itself, or with the style as the desk's own file."""
+    names = dict(outlet_names or {})
+
+    def render() -> str:
+        language.use("vi")
+        pages = templates()
+        pages.globals["outlet"] = lambda key: names.get(key, key)
+        pages.filters["alarm"] = alarm_text
+        drawn = _charts(report) if report.volume else {}
+        return pages.get_template("report.html").render(
+            r=report,
+            css=Markup(stylesheet()) if standalone else "",  # our own file, no foreign text
+            accounts=[(run, account_lines(run.accounting), run.accounting.mismatches())
+                      for run in report.runs],
+            health=[h for run in report.runs for h in run.health],
+            charts=drawn,
+            contact=contact,
+            claims={c.week: c for c in report.recurrence},
+        )  # fmt: skip
+
+    return copy_context().run(render)
+
+
 def weekly_report(store: Store, week: str, *, outlet_names: Mapping[str, str] | None = None) -> str:
     """Return the report of ``week`` (``2026-W40``) as one HTML page in Vietnamese."""
-    runs = store.runs(week)
-    flags = store.flags(week)
-    counts = store.week_counts(week)
-    names = dict(outlet_names or {})
-    found = group(flags)
-    concluded = [f.decision for f in found if f.decision is not None]
-    year, number = (int(part) for part in week.split("-W"))
-    pages = templates()
-    pages.globals["outlet"] = lambda key: names.get(key, key)
-    pages.filters["alarm"] = alarm_text
-    return pages.get_template("report.html").render(
-        week=week,
-        first=date.fromisocalendar(year, number, 1),
-        last=date.fromisocalendar(year, number, 7),
-        runs=[(run, account_lines(run.accounting), run.accounting.mismatches()) for run in runs],
-        counts=counts,
-        found=found,
-        flags=flags,
-        agreed=Share(count=sum(d is Decision.REFUTED for d in concluded), of=len(concluded)),
-        missed=Share(count=counts.sample_refuted, of=counts.sample_decided),
-        changed=[d for d in concluded if d is not Decision.REFUTED],
-        corrections=store.corrections(week),
-        health=[h for run in runs for h in run.health],
-        kinds=[k for k in Distortion if any(d.kind is k for f in flags for d in f.differences)],
-    )
+    return as_html(collect(store, week), outlet_names=outlet_names)
+
+
+def as_dict(report: Report) -> dict[str, Any]:
+    """Return the report as plain values, in the order of the page; see docs/report.md."""
+    now, seen = report.volume_now, report.recurrence_now
+    return {
+        "format": "kiemchung-report/1",
+        "week": report.week,
+        "first_day": report.first.isoformat(),
+        "last_day": report.last.isoformat(),
+        "note": (
+            "Mỗi mục là gợi ý của máy về một khẳng định đặt cạnh một căn cứ được dẫn, không phải"
+            " kết luận về người viết, tờ báo hay ý kiến của ai. Chỉ người duyệt kết luận."
+        ),
+        "stories": {
+            "about_cooperatives": now.stories if now else 0,
+            "with_checkable_claims": now.claim_stories if now else 0,
+            "with_flags": now.flagged_stories if now else 0,
+            "found_contrary": now.contrary_stories if now else 0,
+        },
+        "claims": {
+            "new": seen.new if seen else 0,
+            "recurring": seen.recurring if seen else 0,
+            "returned": seen.returned if seen else 0,
+            "flagged": len(report.found) + report.withheld,
+            "withheld": report.withheld,
+        },
+        "coverage": {
+            "labels": {str(k): n for k, n in sorted(report.counts.label.items())},
+            "status": {str(k): n for k, n in sorted(report.counts.status.items())},
+            "not_enough_because": {str(k): n for k, n in sorted(report.counts.nei_reason.items())},
+        },
+        "estimate": {
+            "precision_of_flags": report.estimate.precision.as_dict(),
+            "contrary_in_unflagged_sample": report.estimate.missed.as_dict(),
+        },
+        "flags": [_flag_dict(f) for f in report.found],
+        "wrong": {
+            "flags_decided_otherwise": [
+                {"claim": f.flag.claim, "decision": str(f.decision)} for f in report.changed
+            ],
+            "conclusions_changed": [
+                {
+                    "claim": None if r.refused else r.claim,
+                    "before": str(r.before),
+                    "after": str(r.after),
+                }
+                for r in report.reversals
+            ],
+            "corrections": [
+                {
+                    "number": c.key,
+                    "claim": None if c.refused else c.claim,
+                    "received": c.received_at.astimezone(words.VIETNAM).date().isoformat(),
+                    "outcome": str(c.outcome),
+                    "answer": c.public_note,
+                }
+                for c in report.answered
+            ],
+            "open_requests": report.open_requests,
+        },
+        "runs": [
+            {
+                "run": run.run_id,
+                "model": run.model_id,
+                "base": run.base_version,
+                "program": run.code_version,
+                "alarms": list(run.alarms),
+            }
+            for run in report.runs
+        ],
+    }
+
+
+def _flag_dict(found: Found) -> dict[str, Any]:
+    return {
+        "claim": found.flag.claim,
+        "about": found.flag.as_of.isoformat(),
+        "probability": round(found.flag.p_refuted, 4),
+        "decision": None if found.decision is None else str(found.decision),
+        "evidence": [
+            {
+                "citation": e.citation,
+                "text": e.text,
+                "valid_from": e.valid_from.isoformat(),
+                "valid_until": None
+                if e.valid_to is None
+                else (e.valid_to - timedelta(days=1)).isoformat(),
+                "url": words.link(e.url) or None,
+            }
+            for e, _ in found.evidence
+        ],
+        "differences": [
+            {"kind": str(d.kind), "claim": d.claim, "evidence": d.evidence}
+            for d in found.differences
+        ],
+        "places": [
+            {
+                "outlet": p.outlet,
+                "title": p.title,
+                "url": words.link(p.url) or None,
+                "published": None
+                if p.published_at is None
+                else p.published_at.astimezone(words.VIETNAM).date().isoformat(),
+            }
+            for p in found.places
+        ],
+    }

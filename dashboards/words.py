@@ -1,11 +1,17 @@
-"""The words on screen; nothing here passes judgement on a person, an outlet or an opinion."""
+"""How values read on screen; nothing here passes judgement on a person, an outlet or an opinion.
+
+The words themselves lie in the catalogues, see `dashboards.language`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta, timezone
+from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
+from dashboards.language import Words, current, say
 from kiemchung.domain import (
     AsOfMethod,
     Checkability,
@@ -16,95 +22,67 @@ from kiemchung.domain import (
     Speech,
     Status,
 )
+from kiemchung.store.corrections import Outcome
 from nlp.structure import ClaimKind
 
 VIETNAM: Final = timezone(timedelta(hours=7))
+_MONTHS: Final = (
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+)  # fmt: skip
 
-DECISIONS: Final[dict[Decision, str]] = {
-    Decision.REFUTED: "Trái với căn cứ",
-    Decision.SUPPORTED: "Phù hợp với căn cứ",
-    Decision.NOT_ENOUGH_INFO: "Chưa đủ căn cứ",
-    Decision.CONFLICTING: "Căn cứ mâu thuẫn nhau",
-    Decision.UNCHECKABLE: "Không kiểm chứng được",
-    Decision.SKIPPED: "Bỏ qua",
-}
+DECISIONS: Final[Mapping[Decision, str]] = Words("decision", Decision)
 """In the order of the keys 1 to 6."""
 
-LABELS: Final[dict[Label, str]] = {
-    Label.SUPPORTED: "phù hợp với căn cứ",
-    Label.REFUTED: "trái với căn cứ",
-    Label.NOT_ENOUGH_INFO: "chưa đủ căn cứ",
-    Label.CONFLICTING: "căn cứ mâu thuẫn nhau",
-}
-STATUS: Final[dict[Status, str]] = {
-    Status.OK: "máy có gợi ý",
-    Status.ABSTAINED: "máy không kết luận",
-    Status.FAILED: "máy chưa xét được (lỗi)",
-}
-REASONS: Final[dict[NeiReason, str]] = {
-    NeiReason.NOT_FOUND: "cơ sở căn cứ không có điều nói về việc này",
-    NeiReason.NOT_IN_FORCE: "căn cứ không còn hoặc chưa có hiệu lực vào ngày đó",
-    NeiReason.INSUFFICIENT: "căn cứ chỉ nói một phần",
-    NeiReason.OTHER_SERIES: "số liệu của chuỗi thống kê khác",
-}
-DISTORTIONS: Final[dict[Distortion, str]] = {
-    Distortion.NUMBER: "Số liệu",
-    Distortion.DATE: "Thời điểm",
-    Distortion.ACTOR: "Chủ thể",
-    Distortion.NEGATION: "Đảo nghĩa",
-    Distortion.CONDITION_DROPPED: "Bỏ điều kiện",
-    Distortion.EXAGGERATION: "Cường điệu",
-    Distortion.MERGE_SPLIT: "Gộp hoặc tách",
-    Distortion.OUT_OF_CONTEXT: "Ngoài bối cảnh",
-    Distortion.WRONG_SOURCE: "Dẫn nguồn khác",
-    Distortion.LAW_EXPIRED: "Luật hết hiệu lực",
-}
-CHECKABILITY: Final[dict[Checkability, str]] = {
-    Checkability.CHECKABLE: "kiểm chứng được",
-    Checkability.OPINION: "ý kiến",
-    Checkability.FORECAST: "dự báo",
-    Checkability.EXPERIENCE: "trải nghiệm riêng",
-    Checkability.UNDERSPECIFIED: "thiếu thông tin",
-}
-SPEECH: Final[dict[Speech, str]] = {
-    Speech.OWN_VOICE: "lời của bài",
-    Speech.DIRECT_QUOTE: "trích dẫn trực tiếp",
-    Speech.INDIRECT_QUOTE: "dẫn lại lời người khác",
-    Speech.HEADLINE: "tiêu đề",
-    Speech.REBUTTAL: "nhắc lại để bác bỏ",
-}
-AS_OF: Final[dict[AsOfMethod, str]] = {
-    AsOfMethod.PUBLICATION: "theo ngày đăng bài",
-    AsOfMethod.NAMED_DATE: "câu tự nêu ngày",
-    AsOfMethod.NAMED_LAW: "câu tự nêu văn bản",
-    AsOfMethod.UNKNOWN: "không rõ ngày đăng, nên máy không xét",
-}
-VIEWS: Final[dict[str, str]] = {
-    "queue": "Chờ duyệt",
-    "flagged": "Cần xem lại",
-    "all": "Tất cả",
-    "decided": "Đã duyệt",
-}
+LABELS: Final[Mapping[Label, str]] = Words("label", Label)
+STATUS: Final[Mapping[Status, str]] = Words("status", Status)
+REASONS: Final[Mapping[NeiReason, str]] = Words("reason", NeiReason)
+DISTORTIONS: Final[Mapping[Distortion, str]] = Words("distortion", Distortion)
+CHECKABILITY: Final[Mapping[Checkability, str]] = Words("checkability", Checkability)
+SPEECH: Final[Mapping[Speech, str]] = Words("speech", Speech)
+AS_OF: Final[Mapping[AsOfMethod, str]] = Words("as_of", AsOfMethod)
+OUTCOMES: Final[Mapping[Outcome, str]] = Words("outcome", Outcome)
+KINDS: Final[Mapping[ClaimKind, str]] = Words("kind", ClaimKind)
+
+
+class View(StrEnum):
+    """The lists of the store."""
+
+    QUEUE = "queue"
+    FLAGGED = "flagged"
+    ALL = "all"
+    DECIDED = "decided"
+
+
+VIEWS: Final[Mapping[View, str]] = Words("view", View)
 
 
 def day(value: date | None) -> str:
-    """Return ``30/6/2024``; a dash for no day."""
-    return "–" if value is None else f"{value.day}/{value.month}/{value.year}"
+    """Return ``30/6/2024``, in English ``30 Jun 2024``; a dash for no day."""
+    if value is None:
+        return "–"
+    if current() == "en":  # 6/7 would be read as June there
+        return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
+    return f"{value.day}/{value.month}/{value.year}"
 
 
 def moment(value: datetime | None) -> str:
-    """Return day and time in Viet Nam; the words "không rõ" for an unknown moment."""
+    """Return day and time in Viet Nam; "không rõ" for an unknown moment."""
     if value is None:
-        return "không rõ"
+        return say("app.unknown_moment")
     local = value.astimezone(VIETNAM)
     return f"{day(local.date())}, {local.hour:02d}:{local.minute:02d}"
+
+
+def local_day(value: datetime | None) -> str:
+    """Return the day in Viet Nam on which a moment lies."""
+    return "–" if value is None else day(value.astimezone(VIETNAM).date())
 
 
 def validity(start: date, end: date | None) -> str:
     """Return from when to when a passage held; ``end`` is its first day without force."""
     if end is None:
-        return f"hiệu lực từ {day(start)}"
-    return f"hiệu lực từ {day(start)} đến {day(end - timedelta(days=1))}"
+        return say("valid.from", start=day(start))
+    return say("valid.between", start=day(start), end=day(end - timedelta(days=1)))
 
 
 def share(value: float | None) -> str:
@@ -129,13 +107,3 @@ def host(address: str) -> str:
         return urlsplit(address).hostname or ""
     except ValueError:
         return ""
-
-
-KINDS: Final = {
-    ClaimKind.RULE: "quy định",
-    ClaimKind.QUANTITY: "số liệu",
-    ClaimKind.DEFINITION: "định nghĩa",
-    ClaimKind.COMPARISON: "so sánh",
-    ClaimKind.QUOTATION: "lời dẫn",
-    ClaimKind.EVENT: "sự việc",
-}

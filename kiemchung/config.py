@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,6 +19,15 @@ from pydantic_settings import (
 from kiemchung.errors import ConfigError
 
 CONFIG_FILE: Final = "kiemchung.toml"
+_ADDRESS: Final = r"^(https?://[^\s/@?#]+(/[^\s?#]*)?)?$"
+_MAIL: Final = re.compile(r"[^\s@<>,;:\"()]+@[^\s@<>,;:\"()]+")
+_NO_RESULT: Final = frozenset(
+    {"data_dir", "host", "port", "keep_pages_days", "proxy", "device", "double_review_share"}
+    | {"publisher", "public_url"}
+    | {"mail_host", "mail_port", "mail_security", "mail_user", "mail_password", "mail_from"}
+    | {"mail_to", "webhook_url", "webhook_secret", "webhook_allow_private"}
+)
+"""What cannot change what a run finds, and so is no part of its id."""
 
 
 class Settings(BaseSettings):
@@ -40,8 +50,45 @@ class Settings(BaseSettings):
     flag_threshold: float | None = Field(default=None, ge=0.5, le=1.0)  # None: the model's own
     encoder: str = "vinai/phobert-base"
     device: Literal["auto", "cpu", "cuda"] = "cpu"  # where an encoder scores; cuda needs torch
+    double_review_share: float = Field(default=0.1, ge=0.0, le=1.0)  # concluded by two people
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    publisher: str = ""  # who stands behind the report and the ClaimReviews
+    public_url: str = Field(default="", pattern=_ADDRESS)  # where reports/ is published, if it is
+    mail_host: str = ""  # SMTP server that takes the weekly report; empty: no mail
+    mail_port: int = Field(default=587, ge=1, le=65535)
+    mail_security: Literal["starttls", "tls", "none"] = "starttls"
+    mail_user: str = ""
+    mail_password: SecretStr = SecretStr("")  # better as KIEMCHUNG_MAIL_PASSWORD than in the file
+    mail_from: str = ""
+    mail_to: tuple[str, ...] = ()
+    webhook_url: str = Field(default="", pattern=_ADDRESS)
+    webhook_secret: SecretStr = SecretStr("")  # of at least 16 signs: signs every call
+    webhook_allow_private: bool = False  # lets the webhook go to an address of an own network
+
+    @field_validator("mail_from", "mail_to")
+    @classmethod
+    def _plain_address(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for address in (value,) if isinstance(value, str) else value:
+            if address and not _MAIL.fullmatch(address):
+                raise ValueError(f"{address!r} is no plain mail address")
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < 16:
+            raise ValueError("needs at least 16 signs")
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> Settings:
+        """Half a delivery would be noticed only on the day of the report."""
+        if self.mail_host and not (self.mail_from and self.mail_to):
+            raise ValueError("mail_host needs mail_from and mail_to")
+        if self.webhook_url and not self.webhook_secret.get_secret_value():
+            raise ValueError("webhook_url needs webhook_secret")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -61,9 +108,7 @@ class Settings(BaseSettings):
 
         The device is told by the model id of every judgement instead.
         """
-        kept = self.model_dump(
-            mode="json", exclude={"data_dir", "host", "port", "keep_pages_days", "proxy", "device"}
-        )
+        kept = self.model_dump(mode="json", exclude=set(_NO_RESULT))
         lines = "\n".join(f"{key}={kept[key]!r}" for key in sorted(kept))
         return hashlib.sha256(lines.encode("utf-8")).hexdigest()
 

@@ -31,6 +31,8 @@ from models.verdict import VerdictModel
 MANIFEST: Final = "manifest.json"
 CARD: Final = "MODEL_CARD.md"
 DEFAULT: Final = Path(__file__).parent / "default"
+PLAIN: Final = Path(__file__).parent / "plain"
+"""The comparison model alone: what every encoder is measured against."""
 LABELS: Final = tuple(str(label) for label in LABEL_ORDER)
 KINDS: Final = ("comparison", "encoder")
 

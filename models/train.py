@@ -33,6 +33,7 @@ from models.construct import Pair, Rewriter
 
 STRENGTH: Final = 0.02  # inverse L2; swept 0.002 … 0.5 on held-out pairs, flat between 0.01 and 0.1
 PAIRS_SHARE: Final = 0.3  # weight of all pairs from files, as a share of the constructed ones
+TUNED: Final = "for the layers and their calibration only"  # marks such a source in the card
 ABSTAIN_BELOW: Final = 0.40  # of three labels, 0.33 is a blind guess
 
 
@@ -118,8 +119,8 @@ def gather(
         long = construct.read_pairs(path, field="context")
         human += read if read == long else [*read, *long]
         names.append(
-            f"{len(read)} pairs of {path.name} (SHA-256 {sha256_hex(path.read_bytes())[:12]}), for "
-            "the layers and their calibration only"
+            f"{len(read)} pairs of {path.name} (SHA-256 {sha256_hex(path.read_bytes())[:12]}), "
+            f"{TUNED}"
         )
     if lexicon is not None:
         names.append(f"word lists of {lexicon.name}/ (synonyms, antonyms) as replacements in them")
@@ -289,12 +290,29 @@ def _interval(share: evaluate.Interval) -> dict[str, Any]:
 
 def card(manifest: registry.Manifest) -> str:
     """Return the model card: what it is, what it was made from, what it can and cannot do."""
-    encoder = (
-        "There is **no encoder** in it: no pretrained language model, and no weights of VinAI's "
-        "PhoBERT or of anybody else."
-        if manifest.kind == "comparison"
-        else "It holds an encoder in PhoBERT's format, fine-tuned by this project; the encoder's "
-        "own licence applies to it (`vinai/phobert-base`: MIT; `-base-v2`: AGPL-3.0)."
+    own = any(name.startswith("own encoder") for name in manifest.trained_on)
+    if manifest.kind == "comparison":
+        encoder = (
+            "There is **no encoder** in it: no pretrained language model, and no weights of "
+            "VinAI's PhoBERT or of anybody else."
+        )
+    elif own:
+        encoder = (
+            "It holds a compact encoder in PhoBERT's format (RoBERTa over word-segmented text, the "
+            "same tokenizer format), pretrained and fine-tuned by this project on the texts below. "
+            "It is **not** PhoBERT and holds no weights of VinAI's."
+        )
+    else:
+        encoder = (
+            "It holds an encoder in PhoBERT's format, fine-tuned by this project; the encoder's "
+            "own licence applies to it (`vinai/phobert-base`: MIT; `-base-v2`: AGPL-3.0)."
+        )
+    tuned = [name for name in manifest.trained_on if TUNED in name]
+    people = (
+        "People labelled the pairs that fit and calibrate the layers; the encoder never saw them, "
+        "and figures on them are by folds of their source texts."
+        if tuned
+        else "No pair of them was labelled by a person to fit the layers."
     )
     sources = "\n".join(f"- {name}" for name in manifest.trained_on)
     figures = json.dumps(manifest.metrics, ensure_ascii=False, indent=2)
@@ -314,8 +332,7 @@ stands in its place); it sees no claim without its evidence.
 
 Constructed pairs are made by a program: a true sentence reworded, the smallest edit that changes
 its meaning, a clause that the evidence is silent about. Their labels follow from how they were
-made; no person labelled them, and a word list may put in a word that no journalist would write.
-ViFactCheck was not used for training.
+made, and a word list may put in a word that no journalist would write. {people}
 
 ## Figures
 {figures}

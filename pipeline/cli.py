@@ -13,6 +13,7 @@ from kiemchung import __version__
 from kiemchung.errors import KiemchungError
 from pipeline.commands import (
     accounts,
+    corrections,
     desk,
     measure,
     models,
@@ -35,6 +36,7 @@ app.add_typer(reference.app, name="reference")
 app.add_typer(outlets.app, name="outlets")
 app.add_typer(models.app, name="models")
 app.add_typer(accounts.app, name="user")
+app.add_typer(corrections.app, name="corrections")
 app.add_typer(train.train_app, name="train")
 app.add_typer(train.data_app, name="data")
 

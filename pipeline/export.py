@@ -1,135 +1,151 @@
-"""Flags out of the store, for spreadsheets, notebooks, other programs and ClaimReview readers.
+"""Flags and conclusions out of the store, for spreadsheets, notebooks, programs and editors.
 
-An export holds addresses, the claim's own words, hashes and decisions; never a whole article. Flags
-of pages whose owner refuses archiving, quoting or text mining are left out, and their number is
-told. Cells that a spreadsheet would run as a formula are made inert.
+An export holds addresses, the claim's own words, hashes and decisions; never a whole article. What
+stands on pages whose owner refuses archiving, quoting or text mining is left out, and its number is
+told. Cells that a spreadsheet would run as a formula are made inert. ClaimReview and drafts are
+made of what a person concluded, never of the machine's suggestion.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kiemchung.errors import InputError
 from kiemchung.shards import to_table, write_bytes_atomically
+from kiemchung.tabular import Cell, csv_text
 
 if TYPE_CHECKING:
     from kiemchung.store import FlagRow, Store
 
-FORMATS: Final = ("csv", "parquet", "jsonl", "claimreview")
-OPT_OUTS: Final = frozenset({"noarchive", "nosnippet", "noai", "tdm"})
-"""What a page can say that keeps its words out of every export; noimageai is about pictures."""
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-_RATING: Final = {
-    "REFUTED": "Trái với căn cứ được dẫn",
-    "SUPPORTED": "Phù hợp với căn cứ được dẫn",
-    "CONFLICTING": "Căn cứ mâu thuẫn nhau",
-}
+FORMATS: Final = ("csv", "parquet", "jsonl", "claimreview", "draft")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """How many rows were written, and how many flags were left out for an opt-out."""
+    """How many records were written, and how many were held back and why."""
 
     rows: int
-    left_out: int
+    left_out: int  # their pages refuse
+    disputed: int = 0  # reviewers differ, nobody has adjudicated
 
 
-def safe_cell(value: str) -> str:
-    """Return ``value`` so that no spreadsheet runs it: a formula sign gets an apostrophe."""
-    return f"'{value}" if value.startswith(_FORMULA) else value
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Imprint:
+    """Who publishes, for the formats that name a publisher."""
 
-
-def _plain(value: Any) -> Any:  # noqa: ANN401
-    return (
-        json.dumps(value, ensure_ascii=False, default=str)
-        if isinstance(value, list | dict)
-        else value
-    )
+    publisher: str = ""
+    public_url: str = ""
+    outlet_names: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def _row(flag: FlagRow) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(flag), default=str, ensure_ascii=False))  # type: ignore[no-any-return]
 
 
+def _cell(value: Any) -> Cell:  # noqa: ANN401
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
 def as_csv(flags: Sequence[FlagRow], names: Sequence[str]) -> str:
     """Return a CSV with a header line, also for no flags."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
-    for flag in flags:
-        row = _row(flag)
-        writer.writerow(["" if row[n] is None else safe_cell(str(_plain(row[n]))) for n in names])
-    return out.getvalue()
+    return csv_text(names, ([_cell(row[n]) for n in names] for row in map(_row, flags)))
 
 
-def claim_review(flag: FlagRow) -> dict[str, Any] | None:
-    """Return the schema.org ClaimReview of a flag that a person concluded, else None.
-
-    Only a person's conclusion is ever published; the machine's suggestion is not part of it, and
-    the author of the claim is left out on purpose.
-    """
-    row = _row(flag)
-    decision = row.get("decision")
-    if decision not in _RATING:
-        return None
-    return {
-        "@context": "https://schema.org",
-        "@type": "ClaimReview",
-        "claimReviewed": row["claim"],
-        "datePublished": row["decided_at"],
-        "inLanguage": "vi",
-        "itemReviewed": {
-            "@type": "Claim",
-            "appearance": {"@type": "CreativeWork", "url": row["url"]},
-            "datePublished": row["published_at"],
-        },
-        "reviewRating": {"@type": "Rating", "alternateName": _RATING[decision]},
-        "citation": [p["citation"] for p in row["evidence"]],
-    }
-
-
-def export(store: Store, format_: str, *, out: Path | None, week: str | None = None) -> Exported:
-    """Write the flags of ``week``, or all, whose pages do not refuse it; return the counts.
-
-    Raises:
-        InputError: an unknown format, or Parquet without a file to write to.
-    """
-    import sys
+def _parquet(flags: Sequence[FlagRow], out: Path | None) -> bytes:
+    if out is None:
+        raise InputError("Parquet needs a file", remedy="give --out")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     from kiemchung.store import FlagRow
 
+    sink = pa.BufferOutputStream()
+    pq.write_table(to_table(flags, FlagRow), sink, compression="zstd")
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def export(
+    store: Store,
+    format_: str,
+    *,
+    out: Path | None,
+    week: str | None = None,
+    mention: str | None = None,
+    imprint: Imprint | None = None,
+) -> Exported:
+    """Write what ``format_`` asks for, of ``week`` or all, of one ``mention`` or all.
+
+    Raises:
+        InputError: an unknown format, Parquet without a file to write to, or no such mention.
+    """
+    import sys
+
     if format_ not in FORMATS:
         raise InputError(f"no format {format_!r}", remedy=f"known: {', '.join(FORMATS)}")
-    every = store.flags(week)
-    flags = [f for f in every if not OPT_OUTS & set(f.opt_outs)]
-    left_out = len(every) - len(flags)
-    names = [f.name for f in dataclasses.fields(FlagRow)]
-    if format_ == "parquet":
-        if out is None:
-            raise InputError("Parquet needs a file", remedy="give --out")
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        sink = pa.BufferOutputStream()
-        pq.write_table(to_table(flags, FlagRow), sink, compression="zstd")
-        write_bytes_atomically(out, sink.getvalue().to_pybytes())
-        return Exported(rows=len(flags), left_out=left_out)
-    if format_ == "csv":
-        text, count = as_csv(flags, names), len(flags)
+    if format_ in ("claimreview", "draft"):
+        data, done = _concluded(store, format_, week, mention, imprint or Imprint())
     else:
-        rows: list[dict[str, Any]] = [_row(f) for f in flags]
-        if format_ == "claimreview":
-            rows = [r for f in flags if (r := claim_review(f)) is not None]
-        text = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
-        count = len(rows)
+        data, done = _flagged(store, format_, week, mention, out)
     if out is None:
-        sys.stdout.write(text)
+        sys.stdout.write(data.decode("utf-8"))
     else:
-        write_bytes_atomically(out, text.encode("utf-8"))
-    return Exported(rows=count, left_out=left_out)
+        write_bytes_atomically(out, data)
+    return done
+
+
+def _flagged(
+    store: Store, format_: str, week: str | None, mention: str | None, out: Path | None
+) -> tuple[bytes, Exported]:
+    from kiemchung.store import FlagRow
+    from kiemchung.store.decided import OPT_OUTS
+
+    every = [f for f in store.flags(week) if mention in (None, f.mention_id)]
+    if mention is not None and not every:
+        raise InputError(f"no flag has the mention id {mention!r}", remedy="leave --mention out")
+    flags = [f for f in every if not OPT_OUTS & set(f.opt_outs)]
+    done = Exported(rows=len(flags), left_out=len(every) - len(flags))
+    if format_ == "parquet":
+        return _parquet(flags, out), done
+    if format_ == "csv":
+        text = as_csv(flags, [f.name for f in dataclasses.fields(FlagRow)])
+    else:
+        text = "".join(json.dumps(_row(f), ensure_ascii=False) + "\n" for f in flags)
+    return text.encode("utf-8"), done
+
+
+def _concluded(
+    store: Store, format_: str, week: str | None, mention: str | None, imprint: Imprint
+) -> tuple[bytes, Exported]:
+    from kiemchung.store.decided import decided, publishable
+
+    rows = decided(store, week=week)
+    if mention is not None:
+        wanted = {r.claim_id for r in rows if r.mention_id == mention}
+        rows = [r for r in rows if r.claim_id in wanted]
+        if not rows:
+            raise InputError(
+                f"nobody has concluded a mention with the id {mention!r}",
+                remedy="decide it at the desk first, or see `kiemchung export --format jsonl`",
+            )
+    found = publishable(rows)
+    if format_ == "claimreview":
+        from pipeline.claimreview import claim_review
+
+        reviews = [r for p in found.found if (r := claim_review(p, imprint)) is not None]
+        text = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in reviews)
+        count = len(reviews)
+    else:
+        from dashboards.draft import draft
+
+        drafts = [
+            d for p in found.found if (d := draft(p, outlet_names=imprint.outlet_names)) is not None
+        ]
+        text, count = f"\n{'=' * 72}\n\n".join(drafts), len(drafts)
+    done = Exported(rows=count, left_out=found.opted_out, disputed=found.disputed)
+    return text.encode("utf-8"), done

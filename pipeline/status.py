@@ -13,6 +13,7 @@ from kiemchung.config import Settings
 from kiemchung.errors import StoreError
 from kiemchung.store import open_store
 from pipeline import stages
+from pipeline.deliver import LOG_NAME, alarms, deliveries
 from pipeline.weekly import store_path
 
 _STAGES = ("extract", "analyse", "judge")
@@ -52,6 +53,7 @@ class Overview:
     lists: tuple[ListState, ...]  # feeds, sitemaps, listings and searches, the next due first
     ledger: tuple[str, ...]  # what is damaged in the crawl ledger
     archive_bytes: int
+    undelivered: tuple[str, ...] = ()  # reports whose last delivery failed, by channel
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields for `--json`."""
@@ -70,6 +72,7 @@ class Overview:
         found.append(f"  fetched pages: {self.archive_bytes / 1e6:.1f} MB")
         found += [f"  waiting in the inbox: {name}" for name in self.waiting]
         found += [f"  quarantined batch: {name}" for name in self.quarantined]
+        found += [f"  {line}" for line in self.undelivered]
         return found
 
 
@@ -133,4 +136,11 @@ def overview(settings: Settings) -> Overview:
         quarantined=tuple(quarantined),
         counts=counts,
         store=state,
+        undelivered=undelivered(settings),
     )
+
+
+def undelivered(settings: Settings) -> tuple[str, ...]:
+    """Return a line for each report whose last delivery by a channel failed."""
+    latest = {(d.week, d.channel): d for d in deliveries(settings.data_dir / "reports" / LOG_NAME)}
+    return tuple(f"{d.week}: {line}" for d in latest.values() for line in alarms([d]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -13,16 +13,17 @@ from typing import Final
 from crawler import archive
 from crawler import run as crawling
 from crawler.outlets import Outlet, load_outlets
-from dashboards.report import weekly_report
 from kiemchung import __version__
 from kiemchung.config import Settings
 from kiemchung.domain import Accounting, Batch, OutletHealth, Run
 from kiemchung.errors import AccountingError, KiemchungError, StoreLockedError, UnknownOutletError
-from kiemchung.shards import write_bytes_atomically
 from kiemchung.store import open_store
 from kiemchung.store.inbox import write_batch
 from pipeline import health, stages
+from pipeline.deliver import alarms as undelivered
+from pipeline.deliver import deliver
 from pipeline.judging import Judge
+from pipeline.reporting import write_report
 from pipeline.runs import RunPlan, plan, record, sole
 from pipeline.stages import Progress, silent
 from pipeline.weeks import Week
@@ -174,8 +175,18 @@ def accounting(run: RunPlan, settings: Settings) -> Accounted:
     return Accounted(sums=sums, alarms=tuple(alarms), health=checked.rows)
 
 
-def publish(run: RunPlan, settings: Settings, judge_: Judge) -> bool:
-    """Put the run into the inbox and merge it; False when a server owns the store and will."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """Whether the run is in the store, and which deliveries of its report failed."""
+
+    merged: bool  # False: a server owns the store, merges the run and writes its report
+    undelivered: tuple[str, ...] = ()
+
+
+def publish(
+    run: RunPlan, settings: Settings, judge_: Judge, *, delivering: bool = True
+) -> Publication:
+    """Put the run into the inbox, merge it, write its report and deliver it."""
     articles, found = stages.read_analysed(run)
     judgements = stages.read_judged(run)
     checkable = {m.mention_id for m in found if m.checkability == "CHECKABLE"}
@@ -213,19 +224,24 @@ def publish(run: RunPlan, settings: Settings, judge_: Judge) -> bool:
     inbox = settings.data_dir / "inbox"
     write_batch(inbox, batch)
     try:
-        with open_store(store_path(settings), wait_seconds=2.0) as store:
+        with open_store(
+            store_path(settings), wait_seconds=2.0, double_share=settings.double_review_share
+        ) as store:
             merged = store.merge_inbox(inbox)
-            html = weekly_report(store, str(run.week), outlet_names=outlet_names(settings))
-            write_bytes_atomically(report_path(run.week, settings), html.encode("utf-8"))
+            written = write_report(
+                store, str(run.week), settings, outlet_names=outlet_names(settings)
+            )
     except StoreLockedError:
-        return False  # the review server owns the store and merges its inbox every few seconds
+        return Publication(merged=False)  # the server merges its inbox every few seconds
     if run.run_id not in merged:
         raise KiemchungError(
             "the batch was not merged",
             where=str(inbox),
             remedy="see the reason file in inbox/quarantine",
         )
-    return True
+    # Outside the store: a slow mail server must not keep a reviewer waiting for the lock.
+    failed = undelivered(deliver(written, settings)) if delivering else []
+    return Publication(merged=True, undelivered=tuple(failed))
 
 
 def expire_pages(run: RunPlan, settings: Settings) -> list[str]:
@@ -292,10 +308,14 @@ def weekly(
             stages.analyse(run, judge_.documents, progress=progress)
         if Stage.JUDGE in only and judge_:
             stages.judge(run, judge_, progress=progress)
-        published = bool(Stage.PUBLISH in only and judge_ and publish(run, settings, judge_))
-        if published:
+        published = Publication(merged=False)
+        if Stage.PUBLISH in only and judge_:
+            sample = any(o.sample for o in chosen.values())  # nobody waits for its report
+            published = publish(run, settings, judge_, delivering=not sample)
+        if published.merged:
             expire_pages(run, settings)
-        return summarise(run, settings, stages_run=only, published=published)
+        done = summarise(run, settings, stages_run=only, published=published.merged)
+        return replace(done, alarms=(*done.alarms, *published.undelivered))
 
 
 def summarise(

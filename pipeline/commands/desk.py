@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,10 +16,12 @@ from pipeline.commands.common import (
     WeekText,
     emit,
     existing_store,
-    output,
     say,
     settings_for,
 )
+
+if TYPE_CHECKING:
+    from kiemchung.store import Store
 
 app = typer.Typer()
 
@@ -34,58 +37,121 @@ def serve(
     from pipeline.weekly import outlet_names, store_path
 
     settings = settings_for(data, host=host, port=port)
+    names = outlet_names(settings)
+
+    def merged(store: Store, run_ids: Sequence[str]) -> None:
+        from pipeline.reporting import after_merge
+
+        after_merge(store, run_ids, settings, outlet_names=names)
+
     say(f"kiemchung: http://{settings.host}:{settings.port}")
     serve_app(
         store_path(settings),
         settings.data_dir / "inbox",
         host=settings.host,
         port=settings.port,
-        outlet_names=outlet_names(settings),
+        outlet_names=names,
+        merged=merged,
+        reference_dir=settings.reference_dir,
+        double_share=settings.double_review_share,
     )
 
 
 @app.command()
-def report(week: WeekText, data: Data = None, out: Out = None, as_json: AsJson = False) -> None:
-    """Write the report of a week as one HTML page."""
-    from dashboards.report import weekly_report
-    from pipeline.weekly import outlet_names, report_path
+def report(
+    week: WeekText,
+    data: Data = None,
+    out: Out = None,
+    deliver: Annotated[
+        bool, typer.Option("--deliver", help="Send it by mail and webhook, as configured.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also when the same report was sent before.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the report of a week as one HTML page, with JSON and the feed beside it."""
+    from pipeline import deliver as delivering
+    from pipeline.reporting import write_report
+    from pipeline.weekly import outlet_names
     from pipeline.weeks import parse_week
 
     chosen = parse_week(week)
     settings = settings_for(data)
-    with existing_store(data) as store:
-        html = weekly_report(store, str(chosen), outlet_names=outlet_names(settings))
-    path = out or report_path(chosen, settings)
-    with output(path) as target:
-        target.write(html)
-    emit({"report": str(path)}, as_json=as_json, lines=[str(path)])
+    if deliver and not (settings.mail_host or settings.webhook_url):
+        raise InputError(
+            "nothing is set to deliver by",
+            where="kiemchung.toml",
+            remedy="set mail_host or webhook_url, see docs/report.md",
+        )
+    try:
+        with existing_store(data) as store:
+            done = write_report(
+                store, str(chosen), settings, outlet_names=outlet_names(settings), out=out
+            )
+    except OSError as error:
+        raise InputError(
+            f"cannot be written: {error}", where=str(out), remedy="give another --out"
+        ) from error
+    made = delivering.deliver(done, settings, again=again) if deliver else []
+    failed = delivering.alarms(made)
+    emit(
+        {
+            "report": str(done.html),
+            "json": str(done.json),
+            "feed": str(done.feed),
+            "delivered": [d.channel for d in made if d.done],
+            "alarms": failed,
+        },
+        as_json=as_json,
+        lines=[str(done.html), str(done.json), str(done.feed)],
+    )
+    for line in failed:
+        say(f"kiemchung: {line}")
+    if failed:
+        raise typer.Exit(2)
 
 
 @app.command()
 def export(
     format_: Annotated[
-        str, typer.Option("--format", help="csv, parquet, jsonl or claimreview.")
+        str, typer.Option("--format", help="csv, parquet, jsonl, claimreview or draft.")
     ] = "jsonl",
     out: Annotated[Path | None, typer.Option("--out", help="File to write.")] = None,
     week: Annotated[str | None, typer.Option("--week", help="Only this week.")] = None,
+    mention: Annotated[
+        str | None, typer.Option("--mention", help="Only this claim, by a mention's id.")
+    ] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Export flags with evidence and decisions; never whole articles."""
+    """Export flags with evidence and decisions, or conclusions; never whole articles."""
     from pipeline import export as exporting
+    from pipeline.weekly import outlet_names
     from pipeline.weeks import parse_week
 
     chosen = str(parse_week(week)) if week else None
+    settings = settings_for(data)
+    imprint = exporting.Imprint(
+        publisher=settings.publisher,
+        public_url=settings.public_url,
+        outlet_names=outlet_names(settings),
+    )
     with existing_store(data) as store:
-        done = exporting.export(store, format_, out=out, week=chosen)
+        done = exporting.export(
+            store, format_, out=out, week=chosen, mention=mention, imprint=imprint
+        )
     emit(
-        {"rows": done.rows, "left_out": done.left_out, "out": str(out)},
+        {"rows": done.rows, "left_out": done.left_out, "disputed": done.disputed, "out": str(out)},
         as_json=as_json and out is not None,
         lines=[f"{done.rows} rows"] if out else [],
     )
     if done.left_out:
         why = "their pages refuse archiving, quoting or text mining"
-        typer.echo(f"{done.left_out} flags left out: {why}", err=True)
+        typer.echo(f"{done.left_out} left out: {why}", err=True)
+    if done.disputed:
+        why = "reviewers differ and no adjudicator has decided"
+        typer.echo(f"{done.disputed} held back: {why}", err=True)
 
 
 @app.command()

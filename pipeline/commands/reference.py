@@ -84,16 +84,26 @@ def reference_show(
 
 
 @app.command("reviews")
-def reference_reviews(data: Data = None, as_json: AsJson = False) -> None:
+def reference_reviews(
+    data: Data = None,
+    reopen: Annotated[
+        bool, typer.Option("--reopen", help="Mark them and put their claims back into the queue.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """List past decisions whose evidence has changed in the base since."""
     from dataclasses import asdict
 
+    from dashboards.touched import touched
     from kiemchung import reference
-    from pipeline.touched import touched
 
     base = reference.load(settings_for().reference_dir)
     with existing_store(data) as store:
         found = touched(store.decided_passages(), base.passages, base.documents)
+        if reopen:
+            from dashboards.recheck import recheck
+
+            say(f"kiemchung: {len(recheck(store, base))} claims wait again")
     lines = [
         f"{t.mention_key}  {t.decision}  {t.passage_id} {t.change}\n  {t.text}\n"
         f"  before: {t.before or '-'}\n  now: {t.now or '-'}"

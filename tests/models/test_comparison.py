@@ -28,7 +28,7 @@ def row(claim: str, evidence: str) -> dict[str, float]:
 
 
 def model() -> ComparisonModel:
-    found = registry.load_default()
+    found = registry.load(registry.PLAIN)
     assert isinstance(found, ComparisonModel)
     return found
 
@@ -134,7 +134,7 @@ def test_weights_survive_json_to_the_bit() -> None:
 def test_scoring_never_imports_sklearn_or_torch() -> None:
     code = (
         "import sys; from models import registry\n"
-        "registry.load_default().judge('Có 5 người.', 'Có 7 người.')\n"
+        "registry.load(registry.PLAIN).judge('Có 5 người.', 'Có 7 người.')\n"
         "print(sorted({'sklearn', 'torch', 'underthesea', 'duckdb', 'scrapy'} & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -16,11 +16,11 @@ from models import registry
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     target = tmp_path / "model"
-    shutil.copytree(registry.DEFAULT, target)
+    shutil.copytree(registry.PLAIN, target)
     return target
 
 
-def test_the_shipped_model_verifies_and_loads(copy: Path) -> None:
+def test_the_plain_model_verifies_and_loads(copy: Path) -> None:
     manifest = registry.verify(copy)
     assert manifest.kind == "comparison"
     assert registry.load(copy).model_id == manifest.model_id
@@ -119,8 +119,8 @@ def test_a_cut_off_write_leaves_no_model(copy: Path, tmp_path: Path) -> None:
 
 
 def test_available_lists_good_and_broken_models(tmp_path: Path) -> None:
-    shutil.copytree(registry.DEFAULT, tmp_path / "good")
-    shutil.copytree(registry.DEFAULT, tmp_path / "bad")
+    shutil.copytree(registry.PLAIN, tmp_path / "good")
+    shutil.copytree(registry.PLAIN, tmp_path / "bad")
     (tmp_path / "bad" / "comparison.json").write_text("{}", encoding="utf-8")
     (tmp_path / "no-model").mkdir()
     found = registry.available(tmp_path)
