@@ -133,7 +133,7 @@ def train_pretrain(
     prepared: Annotated[Path, typer.Option("--prepared", help="Folder of `train prepare`.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and the encoder.")],
     tokens: Annotated[int, typer.Option(help="Tokens to train on, in all.")] = 50_000_000,
-    shape: Annotated[str, typer.Option(help="LAYERSxWIDTH[/HEADS].")] = "4x256",
+    shape: Annotated[str, typer.Option(help="LAYERSxWIDTH or LAYERSxWIDTH/HEADS.")] = "4x256",
     batch_tokens: Annotated[int, typer.Option(help="Tokens a step.")] = 8_192,
     rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 2e-3,
     optimiser: Annotated[str, typer.Option(help="adamw or muon.")] = "adamw",

@@ -176,7 +176,7 @@ def test_floors_are_raised_and_refused_at_the_command_line(
     body = run("--update-floors", *given)
     assert body["missed"] == []
     assert set(body["floors_moved"]) == set(floors.floors(file))
-    assert {"opinions_flagged", "law_in_time", "macro_f1_in_law"} <= set(body["gates"])
+    assert {"opinions_flagged", "law_in_time", "macro_f1_in_number"} <= set(body["gates"])
     raised = json.loads(file.read_text(encoding="utf-8"))
     raised["macro_f1"]["steps"].append(0.999)
     file.write_text(json.dumps(raised), encoding="utf-8")
