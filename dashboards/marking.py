@@ -159,7 +159,7 @@ def compare(old: str, new: str) -> tuple[tuple[Stretch, ...], tuple[Stretch, ...
 
 
 def _bare(word: str) -> str:
-    return word.strip().strip(".,;:()\"“”").casefold()
+    return word.strip().strip('.,;:()"“”').casefold()
 
 
 def _stretches(text: str, words: Sequence[str], marked: Sequence[bool]) -> tuple[Stretch, ...]:
