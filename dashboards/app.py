@@ -8,16 +8,30 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from dashboards import desk, files, keys, lists, mistakes, search, signin
+from dashboards import (
+    admin,
+    desk,
+    files,
+    keys,
+    lists,
+    mistakes,
+    people,
+    plan,
+    recheck,
+    search,
+    signin,
+)
 from dashboards.language import LanguageOfRequest
 from dashboards.merger import InboxMerger
 from dashboards.security import SecurityHeaders, Tokens
 from dashboards.shell import Shell
+from kiemchung import reference
 from kiemchung.store import Store
 
 
@@ -29,16 +43,26 @@ def create_app(
     outlet_names: Mapping[str, str] | None = None,
     allowed_hosts: Sequence[str] = ("*",),
     merge_seconds: float = 3.0,
+    reference_dir: Path | None = None,
 ) -> FastAPI:
     """Return the application over an open store.
 
     ``outlet_names`` gives the names to show for outlets; without one the outlet's own key is shown.
+    ``reference_dir`` is the base that conclusions are held against, the shipped one without it.
 
     Raises:
         InputError: the secret is too short.
     """
     tokens = Tokens(secret)
-    merger = None if inbox is None else InboxMerger(store, inbox, merge_seconds)
+
+    @cache
+    def base() -> reference.ReferenceBase:
+        return reference.load(reference_dir)
+
+    def then() -> None:
+        recheck.recheck_when_new(store, base())
+
+    merger = None if inbox is None else InboxMerger(store, inbox, merge_seconds, then=then)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
@@ -62,5 +86,9 @@ def create_app(
     desk.add_routes(shell)
     search.add_routes(shell)
     keys.add_routes(shell)
+    people.add_routes(shell)
+    plan.add_routes(shell)
+    admin.add_routes(shell)
+    recheck.add_routes(shell, base)
     files.add_routes(shell, merger)
     return app

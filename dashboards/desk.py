@@ -164,7 +164,14 @@ def add_routes(shell: Shell) -> None:
         saved: Annotated[str, Query(max_length=20)] = "",
     ) -> Response:
         known = Decision(saved) if saved in Decision.__members__ else None
-        return desk(who, wanted(mention_key), where, template="item.html", saved=known)
+        found = wanted(mention_key)
+        if found.decision is None and not store.open_item(who.account, mention_key):
+            rest = store.behind(who.account, mention_key, view=where.view, week=where.week)
+            following = rest[0][0] if rest else None
+            return shell.page_for(
+                who, "taken.html", 409, item=found, place=where, following=following
+            )
+        return desk(who, found, where, template="item.html", saved=known)
 
     @app.get("/jump")
     def jump(
@@ -241,13 +248,13 @@ def add_routes(shell: Shell) -> None:
             raise HTTPException(422, say("refused.invalid"))
         if problem := refusal(item, given):
             return again(request, who, item, where, given, problem)
-        following = deskview.following(entries(shell, who, where), mention_key)
         if given.decision is Decision.SKIPPED:
+            rest = store.behind(who.account, mention_key, view=where.view, week=where.week)
             store.decide(
                 who.account, mention_key, given.decision,
                 opened_from=where.view, seconds=seconds, **given.facts,
             )  # fmt: skip
-            return go_on(request, who, following, where, given.decision)
+            return go_on(request, who, store.next_item(who.account, rest), where, given.decision)
         if store.blind_choice(who.account, mention_key) is None:
             store.choose(who.account, mention_key, given.decision, seconds=seconds, **given.facts)
         return go_on(request, who, mention_key, where, None)
@@ -265,13 +272,13 @@ def add_routes(shell: Shell) -> None:
             raise HTTPException(422, say("refused.invalid"))
         if problem := refusal(item, given):
             return again(request, who, item, where, given, problem)
-        following = deskview.following(entries(shell, who, where), mention_key)
+        rest = store.behind(who.account, mention_key, view=where.view, week=where.week)
         store.decide(
             who.account, mention_key, given.decision,
             decision_before_model=first.decision, shown_model=True,
             opened_from=where.view, seconds=seconds, **given.facts,
         )  # fmt: skip
-        return go_on(request, who, following, where, given.decision)
+        return go_on(request, who, store.next_item(who.account, rest), where, given.decision)
 
     @app.post("/undo")
     def undo(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from kiemchung.errors import KiemchungError
@@ -15,8 +16,16 @@ LOG = logging.getLogger(__name__)
 class InboxMerger:
     """Merges the inbox every few seconds in a thread of its own, then indexes what came."""
 
-    def __init__(self, store: Store, inbox: Path, seconds: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        inbox: Path,
+        seconds: float,
+        *,
+        then: Callable[[], object] | None = None,
+    ) -> None:
         self._store = store
+        self._then = then  # done after every look at the inbox
         self._inbox = inbox
         self._seconds = seconds
         self._stop = threading.Event()
@@ -38,6 +47,8 @@ class InboxMerger:
                 for run_id in self._store.merge_inbox(self._inbox):
                     LOG.info("merged %s", run_id)
                 search.catch_up(self._store)
+                if self._then is not None:
+                    self._then()
                 self.error = ""
             except (KiemchungError, OSError) as error:
                 self.error = str(error)

@@ -18,6 +18,7 @@ import uvicorn
 from dashboards.app import create_app
 from kiemchung.errors import InputError, StoreError
 from kiemchung.store import open_store
+from kiemchung.store.double import DOUBLE_SHARE
 
 LOG = logging.getLogger(__name__)
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]", "::1")
@@ -61,6 +62,8 @@ def serve(
     host: str,
     port: int,
     outlet_names: Mapping[str, str] | None = None,
+    reference_dir: Path | None = None,
+    double_share: float = DOUBLE_SHARE,
 ) -> None:
     """Serve the review desk until interrupted.
 
@@ -71,7 +74,10 @@ def serve(
         StoreLockedError: another process owns the store.
         StoreError: the store cannot be opened, or the database failed and has to be opened anew.
     """
-    with _listen(host, port) as listener, open_store(store_path) as store:
+    with (
+        _listen(host, port) as listener,
+        open_store(store_path, double_share=double_share) as store,
+    ):
         for problem in store.problems():  # a write-ahead log that was cut short opens in silence
             LOG.error("the store contradicts itself: %s", problem)
         app = create_app(
@@ -79,6 +85,7 @@ def serve(
             secret=secret_of(store_path),
             inbox=inbox,
             outlet_names=outlet_names,
+            reference_dir=reference_dir,
             allowed_hosts=allowed_hosts(host),
         )
         config = uvicorn.Config(

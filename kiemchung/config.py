@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     proxy: str = Field(default="", pattern=r"^(https?://[^\s/@]+/?)?$")  # for all outlets
     flag_threshold: float | None = Field(default=None, ge=0.5, le=1.0)  # None: the model's own
     encoder: str = "vinai/phobert-base"
+    double_review_share: float = Field(default=0.1, ge=0.0, le=1.0)  # concluded by two people
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
 
@@ -58,8 +59,11 @@ class Settings(BaseSettings):
     def sha256(self) -> str:
         """Return the hash of what can change a result; folders and ports cannot."""
         kept = self.model_dump(
-            mode="json", exclude={"data_dir", "host", "port", "keep_pages_days", "proxy"}
-        )
+            mode="json",
+            exclude={
+                "data_dir", "host", "port", "keep_pages_days", "proxy", "double_review_share",
+            },
+        )  # fmt: skip
         lines = "\n".join(f"{key}={kept[key]!r}" for key in sorted(kept))
         return hashlib.sha256(lines.encode("utf-8")).hexdigest()
 

@@ -213,7 +213,9 @@ def publish(run: RunPlan, settings: Settings, judge_: Judge) -> bool:
     inbox = settings.data_dir / "inbox"
     write_batch(inbox, batch)
     try:
-        with open_store(store_path(settings), wait_seconds=2.0) as store:
+        with open_store(
+            store_path(settings), wait_seconds=2.0, double_share=settings.double_review_share
+        ) as store:
             merged = store.merge_inbox(inbox)
             html = weekly_report(store, str(run.week), outlet_names=outlet_names(settings))
             write_bytes_atomically(report_path(run.week, settings), html.encode("utf-8"))

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
+import pyarrow as pa
 
 from kiemchung.domain import Decision, Distortion
 from kiemchung.errors import InputError
@@ -73,26 +74,37 @@ class DoubleUnit:
     blind: Mapping[str, str]  # before the suggestion was shown, where it was
 
 
-def draw(cursor: duckdb.DuckDBPyConnection, share: float, *, now: datetime) -> None:
-    """Plan double reviews among the claims in the queue; a repeat draws the same.
+def draw(cursor: duckdb.DuckDBPyConnection, share: float, *, now: datetime) -> pa.Table:
+    """Return the mentions to plan for two among the claims in the queue; a repeat draws the same.
 
-    Later copies of a claim that was drawn before are added to it.
+    Nothing is drawn while fewer than two people may review: the first conclusion would wait for a
+    second for ever. Later copies of a claim that was drawn before are added to it. Only reads,
+    because it looks through all claims: nobody's conclusion waits for it.
     """
     below = "g" if share >= 1.0 else f"{int(share * 2**32):08x}"  # "g": above every hex digit
-    cursor.execute(
-        "INSERT INTO double_review"
-        " WITH claim AS (SELECT DISTINCT m.claim_id FROM selection AS s"
+    return cursor.execute(
+        "WITH claim AS (SELECT DISTINCT m.claim_id FROM selection AS s"
         "  JOIN mention AS m USING (mention_key)"
-        "  WHERE substring(sha256('double review' || chr(31) || m.claim_id), 1, 8) < ?),"
+        "  WHERE substring(sha256('double review' || chr(31) || m.claim_id), 1, 8) < ?"
+        "  AND (SELECT count(*) FROM account WHERE active AND role <> 'reader') >= 2),"
         " known AS (SELECT DISTINCT claim_id FROM double_review),"
         " begun AS (SELECT DISTINCT m.claim_id FROM review AS r JOIN mention AS m"
         "  USING (mention_key))"
-        " SELECT m.mention_key, m.claim_id, ?, ? FROM mention AS m"
-        " ANTI JOIN double_review AS d ON d.mention_key = m.mention_key"
+        " SELECT m.mention_key, m.claim_id, ?::DOUBLE AS probability, ?::TIMESTAMPTZ AS drawn_at"
+        " FROM mention AS m ANTI JOIN double_review AS d ON d.mention_key = m.mention_key"
         " WHERE m.claim_id IN (FROM known) OR (m.claim_id IN (FROM claim)"
         "  AND m.claim_id NOT IN (FROM begun)) ORDER BY m.mention_key",
         [below, max(share, 1e-12), now],
-    )
+    ).to_arrow_table()
+
+
+def keep_drawn(cursor: duckdb.DuckDBPyConnection, drawn: pa.Table) -> None:
+    """Write down what was drawn."""
+    cursor.register("n_drawn", drawn)
+    try:
+        cursor.execute("INSERT INTO double_review SELECT * FROM n_drawn")
+    finally:
+        cursor.unregister("n_drawn")
 
 
 def disputes(store: Store) -> list[Dispute]:

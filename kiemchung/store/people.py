@@ -6,7 +6,6 @@ by itself, so the trail reads it where it lies instead of keeping it twice.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -14,8 +13,7 @@ from typing import Final
 import duckdb
 
 from kiemchung.domain import sha256_hex
-from kiemchung.errors import InputError
-from kiemchung.store import accounts, convert
+from kiemchung.store import accounts
 from kiemchung.store.base import OpenFile
 from kiemchung.store.rows import Account
 
@@ -54,7 +52,8 @@ _TRAIL: Final = """
 WITH act AS (
     SELECT
         a.noted_at, a.account_key, a.action, a.subject, NULL::BIGINT AS mention_key,
-        coalesce(c.before, '') AS before, coalesce(c.after, '') AS after, 0 AS kind, a.audit_key AS n
+        coalesce(c.before, '') AS before, coalesce(c.after, '') AS after, 0 AS kind,
+        a.audit_key AS n
     FROM audit AS a
     LEFT JOIN audit_change AS c ON c.audit_key = a.audit_key
     UNION ALL
@@ -299,6 +298,19 @@ class People(OpenFile):
             for r in rows
         ]
 
+    def note_recheck(self, version: str, opened: int, *, by: Account | None = None) -> None:
+        """Write down that conclusions were held against a version of the reference base."""
+        with self._writing() as cursor:
+            self._note(cursor, by, "base rechecked", version, after=str(opened))
+
+    def rechecked_version(self) -> str:
+        """Return the version of the base at the last recheck, empty for never."""
+        rows = self._read(
+            "SELECT subject FROM audit WHERE action = 'base rechecked'"
+            " ORDER BY audit_key DESC LIMIT 1"
+        )
+        return str(rows[0]["subject"]) if rows else ""
+
     @staticmethod
     def _note(
         cursor: duckdb.DuckDBPyConnection,
@@ -318,67 +330,3 @@ class People(OpenFile):
         )
         if before or after:
             cursor.execute("INSERT INTO audit_change VALUES (?, ?, ?)", [key, before, after])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SavedFilter:
-    """A list that somebody keeps under a name of their own."""
-
-    key: int
-    name: str
-    content: dict[str, str]
-
-
-MAX_FILTERS: Final = 30
-
-
-def saved_filters(store: OpenFile, account: Account) -> list[SavedFilter]:
-    """Return the filters that ``account`` keeps, by name."""
-    rows = store._read(
-        "SELECT filter_key, name, content FROM saved_filter WHERE account_key = ? ORDER BY name",
-        [account.key],
-    )
-    return [
-        SavedFilter(key=r["filter_key"], name=r["name"], content=json.loads(r["content"]))
-        for r in rows
-    ]
-
-
-def save_filter(store: OpenFile, account: Account, name: str, content: dict[str, str]) -> None:
-    """Keep a filter; one of the same name is replaced.
-
-    Raises:
-        InputError: no name, or too many filters.
-    """
-    wanted = name.strip()[:60]
-    if not wanted:
-        raise InputError("a filter needs a name")
-    with store._writing() as cursor:
-        cursor.execute(
-            "DELETE FROM saved_filter WHERE account_key = ? AND name = ?", [account.key, wanted]
-        )
-        (held,) = cursor.execute(
-            "SELECT count(*) FROM saved_filter WHERE account_key = ?", [account.key]
-        ).fetchone() or (0,)
-        if held >= MAX_FILTERS:
-            raise InputError("too many filters", remedy="remove one first")
-        cursor.execute(
-            "INSERT INTO saved_filter SELECT coalesce(max(filter_key), 0) + 1, ?, ?, ?, ?"
-            " FROM saved_filter",
-            [account.key, wanted, json.dumps(content, sort_keys=True), datetime.now(UTC)],
-        )
-
-
-def remove_filter(store: OpenFile, account: Account, filter_key: int) -> bool:
-    """Remove an own filter; False for one that is not there or somebody else's."""
-    with store._writing() as cursor:
-        known = convert.records(
-            cursor,
-            "SELECT 1 AS one FROM saved_filter WHERE filter_key = ? AND account_key = ?",
-            [filter_key, account.key],
-        )
-        cursor.execute(
-            "DELETE FROM saved_filter WHERE filter_key = ? AND account_key = ?",
-            [filter_key, account.key],
-        )
-    return bool(known)

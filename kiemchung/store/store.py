@@ -33,9 +33,10 @@ from kiemchung.store import convert, details, inbox
 from kiemchung.store.checks import problems
 from kiemchung.store.claims import ClaimIndex
 from kiemchung.store.connection import SideLock
-from kiemchung.store.double import DOUBLE_SHARE, draw
+from kiemchung.store.double import DOUBLE_SHARE, draw, keep_drawn
+from kiemchung.store.filters import Filters
 from kiemchung.store.leases import Leases
-from kiemchung.store.merge import merge
+from kiemchung.store.merge import merge, prepared
 from kiemchung.store.people import People
 from kiemchung.store.queue import VIEWS, QueueCache
 from kiemchung.store.rows import (
@@ -114,6 +115,7 @@ class Store(People):
         self._queue = QueueCache()
         self.claims = ClaimIndex()
         self.leases = Leases(self)
+        self.filters = Filters(self)
 
     # -- the batch -------------------------------------------------------------------------------
 
@@ -142,16 +144,19 @@ class Store(People):
 
     def _merge(self, batch: inbox.ReadBatch) -> None:
         with self._cursor() as cursor:
-            cursor.execute("BEGIN TRANSACTION")
-            try:
-                merge(cursor, batch, now=datetime.now(UTC))
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
-            cursor.execute("COMMIT")
+            with prepared(cursor, batch):
+                cursor.execute("BEGIN TRANSACTION")
+                try:
+                    merge(cursor, now=datetime.now(UTC))
+                except BaseException:
+                    cursor.execute("ROLLBACK")
+                    raise
+                cursor.execute("COMMIT")
             self.claims.rebuild(cursor)
-            with self._writing() as people:
-                draw(people, self.double_share, now=datetime.now(UTC))
+            drawn = draw(cursor, self.double_share, now=datetime.now(UTC))
+            if drawn.num_rows:
+                with self._writing() as people:
+                    keep_drawn(people, drawn)
             self._queue.rebuild(cursor)
             try:
                 cursor.execute("CHECKPOINT")
@@ -403,27 +408,34 @@ class Store(People):
         if view not in VIEWS:
             raise InputError(f"no list {view!r}", remedy=f"known: {', '.join(VIEWS)}")
         with self._cursor() as cursor:
-            return self._queue.entries(
+            found = self._queue.entries(
                 cursor,
                 account_key=account.key,
                 view=view,
                 week=week,
                 taken=self.leases.taken(account.key),
             )
+        chosen = self.filters.in_use(account) if view == "queue" else None
+        return found if chosen is None else [e for e in found if chosen.lets_through(e)]
 
-    def next_item(
-        self, account: Account, *, view: str = "queue", week: str | None = None, after: int = 0
-    ) -> int | None:
-        """Take the next entry of a list behind the mention ``after`` and return its mention.
+    def behind(
+        self, account: Account, mention_key: int, *, view: str = "queue", week: str | None = None
+    ) -> list[tuple[int, str]]:
+        """Return mention and claim of the entries behind a mention; the list goes round.
 
-        The list goes round; what others have open is passed over. A reader takes nothing.
+        What others have open is left out. Asked before a conclusion, for `next_item` after it.
         """
+        taken = self.leases.taken(account.key) if account.may_review else frozenset()
         found = self.queue(account, view=view, week=week)
-        here = next((n for n, e in enumerate(found) if after in e.mention_keys), None)
+        here = next((n for n, e in enumerate(found) if mention_key in e.mention_keys), None)
         rest = found if here is None else [*found[here + 1 :], *found[:here]]
+        return [(e.mention_key, e.claim_id) for e in rest if e.claim_id not in taken]
+
+    def next_item(self, account: Account, rest: Sequence[tuple[int, str]]) -> int | None:
+        """Take the first of these entries that nobody else has open and return its mention."""
         if not account.may_review:
-            return rest[0].mention_key if rest else None
-        return self.leases.first_free(account.key, [(e.mention_key, e.claim_id) for e in rest])
+            return rest[0][0] if rest else None
+        return self.leases.first_free(account.key, rest)
 
     def open_item(self, account: Account, mention_key: int) -> bool:
         """Take the claim of a mention in hand; False when somebody else has it open.
@@ -446,9 +458,9 @@ class Store(People):
             LeaseError: it ran out, and somebody else has the claim open now.
         """
         claim_id = self._claim_of(mention_key)
-        if claim_id is not None and account.may_review:
-            if not self.leases.take(account.key, claim_id):
-                raise LeaseError("somebody else has this claim open", remedy="go on to the next")
+        mine = claim_id is None or not account.may_review or self.leases.take(account.key, claim_id)
+        if not mine:
+            raise LeaseError("somebody else has this claim open", remedy="go on to the next")
         return claim_id
 
     def refresh_queue(self, mention_keys: Sequence[int]) -> None:

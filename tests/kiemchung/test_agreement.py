@@ -41,9 +41,7 @@ def test_krippendorffs_own_examples() -> None:
         ((25, 35, 5, 35), 0.2593),
     ],
 )
-def test_cohens_kappa_of_textbook_tables(
-    table: tuple[int, int, int, int], expected: float
-) -> None:
+def test_cohens_kappa_of_textbook_tables(table: tuple[int, int, int, int], expected: float) -> None:
     cells = (("y", "y"), ("y", "n"), ("n", "y"), ("n", "n"))
     pairs = [cell for cell, n in zip(cells, table, strict=True) for _ in range(n)]
     found = kappa(pairs)
@@ -61,7 +59,12 @@ def test_what_cannot_be_worked_out_is_none_and_no_number() -> None:
 
 
 def test_pairs_count_only_what_both_concluded() -> None:
-    units = [{"an": "x", "binh": "x"}, {"an": "x", "chi": "y"}, {"an": "y", "binh": "x"}, {"an": "x"}]
+    units = [
+        {"an": "x", "binh": "x"},
+        {"an": "x", "chi": "y"},
+        {"an": "y", "binh": "x"},
+        {"an": "x"},
+    ]
     found = kappas(units)
     assert [(k.one, k.other, k.agreed, k.of) for k in found] == [
         ("an", "binh", 1, 2),

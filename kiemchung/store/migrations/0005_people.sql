@@ -43,12 +43,13 @@ CREATE TABLE reopening (
     CHECK (cause <> 'withdrawn' OR account_key IS NOT NULL)
 );
 
--- A list that somebody keeps under a name.
+-- Which part of the queue somebody wants to see, kept under a name; at most one is in use.
 CREATE TABLE saved_filter (
     filter_key BIGINT NOT NULL,
     account_key BIGINT NOT NULL,
     name VARCHAR NOT NULL CHECK (name <> ''),
     content VARCHAR NOT NULL CHECK (json_valid(content)),
+    in_use BOOLEAN NOT NULL,
     saved_at TIMESTAMPTZ NOT NULL
 );
 
