@@ -63,6 +63,23 @@ _WATCH = """
 })
 """
 
+_WATCH_HEADING = """
+window.took = new Promise((resolve) => {
+  const was = document.querySelector("h3").textContent;
+  let at = 0;
+  const start = () => { at = performance.now(); };
+  document.addEventListener("keydown", start, {once: true, capture: true});
+  new MutationObserver((_, watcher) => {
+    const now = document.querySelector("h3");
+    if (now && now.textContent !== was) {
+      watcher.disconnect();
+      requestAnimationFrame(() => resolve(performance.now() - at));
+    }
+  }).observe(document.body, {childList: true, subtree: true, characterData: true});
+});
+0
+"""
+
 _STREAMLIT = """
 import json, sys
 import streamlit as st
@@ -137,7 +154,7 @@ def spread(values: list[float]) -> dict[str, float]:
 def timed_key(page: Any, key: str) -> float:  # noqa: ANN401
     """Press ``key`` and return the milliseconds until another item or stage stands in the page."""
     page.wait_for_timeout(300)  # keys rest after a swap
-    page.evaluate(f"window.took = ({_WATCH})()")
+    page.evaluate(f"window.took = ({_WATCH})(); 0")
     page.keyboard.press(key)
     return float(page.evaluate("window.took"))
 

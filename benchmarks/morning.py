@@ -76,7 +76,7 @@ def morning(page: Any, items: int, pictures: Path | None) -> tuple[int, int]:  #
         cited = page.eval_on_selector_all("[name=cite]:checked", "boxes => boxes.length")
         if stage == "choose":
             if done == 0:
-                picture(page, pictures, "chon-truoc", whole=True)
+                picture(page, pictures, "chon-truoc")
                 if page.query_selector("[name=copies]"):
                     hands.press("9", "1", "1", "Escape")
                 hands.press("7", "1", "Escape", "-")
@@ -87,26 +87,22 @@ def morning(page: Any, items: int, pictures: Path | None) -> tuple[int, int]:  #
                 picture(page, pictures, "phim")
             if done % 10 == 7:
                 hands.press("6")  # nobody concludes everything
-                page.wait_for_function(f"document.querySelector('#desk').dataset.item != '{here}'")
-                page.wait_for_timeout(280)
+                hands.wait(f"#desk:not([data-item='{here}'])")
                 done += 1
                 continue
             hands.press("1" if cited and done % 4 == 0 else "3" if done % 2 else "2")
             hands.wait(f"#desk[data-stage=decide][data-item='{here}']")
             if done == 0:
-                picture(page, pictures, "goi-y", whole=True)
+                picture(page, pictures, "goi-y")
         hands.press("Enter" if done % 5 else "5")
-        desk = "document.querySelector('#desk')"
-        page.wait_for_function(f"!{desk} || {desk}.dataset.item != '{here}'")
-        page.wait_for_timeout(280)
+        hands.wait(f"#desk:not([data-item='{here}'])")
         done += 1
         if done == 3:  # a slip: back, and once more
             hands.press("u")
             hands.wait(f"#desk[data-item='{here}']")
             done -= 1
             hands.press("Enter")
-            page.wait_for_function(f"document.querySelector('#desk').dataset.item != '{here}'")
-            page.wait_for_timeout(280)
+            hands.wait(f"#desk:not([data-item='{here}'])")
             done += 1
     hands.press("/")
     hands.type("hop tac xa thanh vien")
@@ -146,7 +142,7 @@ def main() -> int:
                     browser = playwright.chromium.launch(
                         executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
                     )
-                    page = browser.new_page(viewport={"width": 1180, "height": 820})
+                    page = browser.new_page(viewport={"width": 1180, "height": 960})
                     page.set_default_timeout(120_000)
                     sign_in(page, address, "bientap-sang", PASSWORD)
                     began = time.perf_counter()
