@@ -68,6 +68,9 @@ def add_routes(shell: Shell) -> None:
     def logout(request: Request) -> Response:
         session = shell.session_of(request)
         if session:
+            account = store.session_account(session)
+            if account is not None:
+                store.leases.release(account.key)
             store.close_session(session)
         answer = RedirectResponse("/login", 303)
         shell.forget(answer, SESSION_COOKIE)
