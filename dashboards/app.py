@@ -8,16 +8,32 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from dashboards import desk, files, ledger, lists, mistakes, signin, views
+from dashboards import (
+    admin,
+    desk,
+    files,
+    keys,
+    ledger,
+    lists,
+    mistakes,
+    people,
+    plan,
+    recheck,
+    search,
+    signin,
+    views,
+)
 from dashboards.language import LanguageOfRequest
 from dashboards.merger import InboxMerger, Merged
 from dashboards.security import SecurityHeaders, Tokens
 from dashboards.shell import Shell
+from kiemchung import reference
 from kiemchung.store import Store
 
 
@@ -30,17 +46,31 @@ def create_app(
     allowed_hosts: Sequence[str] = ("*",),
     merge_seconds: float = 3.0,
     merged: Merged | None = None,
+    reference_dir: Path | None = None,
 ) -> FastAPI:
     """Return the application over an open store.
 
     ``outlet_names`` gives the names to show for outlets; without one the outlet's own key is shown.
     ``merged`` is called after the inbox was merged, with the ids of the runs.
+    ``reference_dir`` is the base that conclusions are held against, the shipped one without it.
 
     Raises:
         InputError: the secret is too short.
     """
     tokens = Tokens(secret)
-    merger = None if inbox is None else InboxMerger(store, inbox, merge_seconds, merged=merged)
+
+    @cache
+    def base() -> reference.ReferenceBase:
+        return reference.load(reference_dir)
+
+    def then() -> None:
+        recheck.recheck_when_new(store, base())
+
+    merger = (
+        None
+        if inbox is None
+        else InboxMerger(store, inbox, merge_seconds, then=then, merged=merged)
+    )
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
@@ -64,5 +94,11 @@ def create_app(
     desk.add_routes(shell)
     views.add_routes(shell)
     ledger.add_routes(shell)
+    search.add_routes(shell)
+    keys.add_routes(shell)
+    people.add_routes(shell)
+    plan.add_routes(shell)
+    admin.add_routes(shell)
+    recheck.add_routes(shell, base)
     files.add_routes(shell, merger)
     return app

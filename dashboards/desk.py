@@ -7,25 +7,77 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import Form, HTTPException, Query, Request
+from fastapi import Depends, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from dashboards import marking
+from dashboards import deskview, marking
+from dashboards.language import say
 from dashboards.lists import entries
 from dashboards.shell import AskedPlace, Asking, Place, PostedPlace, Reviewing, Shell, Visitor
-from kiemchung.domain import Decision, Difference, Distortion
-from kiemchung.store import Item, QueueEntry, ShownPassage
-from nlp.sentences import sentences
-from nlp.structure import (
-    Attribution,
-    ClaimKind,
-    Part,
-    Resolved,
-    attribution,
-    claim_kind,
-    parts,
-    resolve,
-)
+from kiemchung.domain import Decision, Distortion, Passage
+from kiemchung.store import Item, details
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The fields of the desk's form as they came."""
+
+    decision: Decision | None
+    token: str
+    cite: tuple[str, ...]
+    kinds: tuple[Distortion, ...]
+    note: str
+    correction: str
+    excepted: frozenset[int]  # copies that were listed and are not ticked
+
+    @property
+    def fields(self) -> deskview.Fields:
+        """Return what goes back into the form when it is shown again."""
+        return deskview.Fields(
+            decision=self.decision,
+            kinds=frozenset(self.kinds),
+            cited=frozenset(self.cite),
+            note=self.note,
+            correction=self.correction,
+            excepted=self.excepted,
+        )
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Return what the store keeps beside the decision."""
+        return {
+            "form_token": self.token,
+            "distortions": self.kinds,
+            "cited_passages": self.cite,
+            "note": self.note,
+            "correction": self.correction,
+            "excepted": self.excepted,
+        }
+
+
+def sent(
+    token: Annotated[str, Form(max_length=400)],
+    decision: Annotated[Decision | None, Form()] = None,
+    cite: Annotated[list[str] | None, Form(max_length=50)] = None,
+    kind: Annotated[list[Distortion] | None, Form(max_length=10)] = None,
+    note: Annotated[str, Form(max_length=4000)] = "",
+    correction: Annotated[str, Form(max_length=details.MAX_CORRECTION)] = "",
+    copies: Annotated[list[int] | None, Form(max_length=details.MAX_COPIES)] = None,
+    copies_shown: Annotated[list[int] | None, Form(max_length=details.MAX_COPIES)] = None,
+) -> Sent:
+    """The fields of the form."""
+    return Sent(
+        decision=decision,
+        token=token,
+        cite=tuple(cite or ()),
+        kinds=tuple(kind or ()),
+        note=note,
+        correction=correction,
+        excepted=frozenset(copies_shown or ()) - frozenset(copies or ()),
+    )
+
+
+Filled = Annotated[Sent, Depends(sent)]
 
 
 def add_routes(shell: Shell) -> None:
@@ -37,47 +89,65 @@ def add_routes(shell: Shell) -> None:
         item: Item,
         where: Place,
         *,
-        whole: bool,
+        template: str,
         saved: Decision | None = None,
         problem: str = "",
         status: int = 200,
+        given: Sent | None = None,
+        found: Sequence[Passage] = (),
+        looked: str = "",
     ) -> HTMLResponse:
-        found = entries(shell, who, where)
-        here = next((n for n, e in enumerate(found) if item.mention_key in e.mention_keys), None)
+        listed = entries(shell, who, where)
+        position, previous, following = deskview.around(listed, item.mention_key)
         choice = store.blind_choice(who.account, item.mention_key)
-        may = who.account.may_review
-        stage = "read" if not may else "choose" if choice is None else "decide"
+        stage = "read" if not who.account.may_review else "choose" if choice is None else "decide"
         shown = stage != "choose"
         differences = item.judgement.differences if shown and item.judgement else ()
-        own = (
-            item.decision if item.decision and item.decision.reviewer == who.account.name else None
-        )
+        mine = item.decision and item.decision.reviewer == who.account.name
+        if given is not None:
+            fields = given.fields
+        else:
+            beside = details.choice_details(store, who.account, item.mention_key)
+            fields = deskview.chosen(choice, beside)
+        ids = [s.passage.passage_id for s in item.passages if s.on_point]
+        extra = details.passages_named(store, deskview.own_ids(item, fields.cited))
+        told = details.history(store, item.mention_key)
         return shell.page_for(
             who,
-            "item.html" if whole else "desk.html",
+            template,
             status,
             token=tokens.form(who.session, item.mention_key, stage),
             place=where,
             item=item,
             stage=stage,
             choice=choice,
+            fields=fields,
             # Without its own first choice nobody learns what others concluded, either.
-            standing=item.decision if shown or own else None,
-            own=own,
+            standing=item.decision if shown or mine else None,
+            own=item.decision if mine else None,
             judgement=item.judgement if shown else None,
             blocks=marking.blocks(
                 item.article, item.mention.start, item.mention.end, marking.marks(differences)
             ),
             claim=marking.pieces(item.mention.text, marking.marks(differences)),
-            structure=_structure(item),
-            passages=[(p, _evidence_pieces(p, differences)) for p in item.passages],
+            structure=deskview.structure(item),
+            passages=deskview.passages(
+                item.passages, [*extra, *found], details.successors(store, ids), differences
+            ),
             differences=differences,
-            previous=found[here - 1].mention_key if here else None,
-            following=_following(found, item.mention_key),
-            position=None if here is None else here + 1,
-            total=len(found),
+            told=told,
+            copies=deskview.copies(told, item.mention_key),
+            shown_decisions=[
+                d for d in told.decisions if shown and (d.settled or d.reviewer == who.account.name)
+            ],
+            previous=previous,
+            following=following,
+            position=position,
+            total=len(listed),
             saved=saved,
             problem=problem,
+            looked=looked,
+            results=bool(found),
         )  # fmt: skip
 
     def wanted(mention_key: int) -> Item:
@@ -94,7 +164,24 @@ def add_routes(shell: Shell) -> None:
         saved: Annotated[str, Query(max_length=20)] = "",
     ) -> Response:
         known = Decision(saved) if saved in Decision.__members__ else None
-        return desk(who, wanted(mention_key), where, whole=True, saved=known)
+        found = wanted(mention_key)
+        if found.decision is None and not store.open_item(who.account, mention_key):
+            rest = store.behind(who.account, mention_key, view=where.view, week=where.week)
+            following = rest[0][0] if rest else None
+            return shell.page_for(
+                who, "taken.html", 409, item=found, place=where, following=following
+            )
+        return desk(who, found, where, template="item.html", saved=known)
+
+    @app.get("/jump")
+    def jump(
+        who: Asking, where: AskedPlace, n: Annotated[str, Query(max_length=7)] = ""
+    ) -> Response:
+        listed = entries(shell, who, where)
+        if not listed or not n.isdecimal():
+            return RedirectResponse("/queue?" + where.query, 303)
+        chosen = listed[min(max(int(n), 1), len(listed)) - 1]
+        return RedirectResponse(f"/item/{chosen.mention_key}?{where.query}", 303)
 
     def go_on(
         request: Request, who: Visitor, key: int | None, where: Place, saved: Decision | None
@@ -108,84 +195,90 @@ def add_routes(shell: Shell) -> None:
             return RedirectResponse(address + note, 303)
         if key is None:
             return Response(status_code=204, headers={"HX-Redirect": address})
-        answer = desk(who, wanted(key), where, whole=False, saved=saved)
+        answer = desk(who, wanted(key), where, template="desk.html", saved=saved)
         answer.headers["HX-Push-Url"] = address
         return answer
 
-    def problem(
-        request: Request, who: Visitor, key: int, where: Place, text: str, status: int
-    ) -> Response:
-        whole = not request.headers.get("hx-request")
-        return desk(who, wanted(key), where, whole=whole, problem=text, status=status)
+    def refusal(item: Item, given: Sent) -> str:
+        """Return why a conclusion cannot be kept, in words for the reviewer."""
+        if given.decision is Decision.REFUTED and not given.cite:
+            return say("desk.cite_needed")
+        if deskview.own_ids(item, given.cite) - {
+            p.passage_id
+            for p in details.passages_named(store, deskview.own_ids(item, given.cite))
+            if p.valid_from <= item.mention.as_of
+            and (p.valid_to is None or item.mention.as_of < p.valid_to)
+        }:
+            return say("desk.bad_citation")
+        return ""
 
-    @app.post("/item/{mention_key}/choose")
-    def choose(
+    def again(
+        request: Request, who: Visitor, item: Item, where: Place, given: Sent, text: str
+    ) -> Response:
+        """Show the form once more as it was filled in."""
+        template = "desk.html" if request.headers.get("hx-request") else "item.html"
+        return desk(who, item, where, template=template, problem=text, status=422, given=given)
+
+    @app.post("/item/{mention_key}/find")
+    def find(
         request: Request,
         mention_key: int,
         who: Reviewing,
         where: PostedPlace,
-        decision: Annotated[Decision, Form()],
-        token: Annotated[str, Form(max_length=400)],
-        cite: Annotated[list[str] | None, Form(max_length=50)] = None,
-        kind: Annotated[list[Distortion] | None, Form(max_length=10)] = None,
-        note: Annotated[str, Form(max_length=4000)] = "",
+        given: Filled,
+        find: Annotated[str, Form(max_length=200)] = "",
     ) -> Response:
-        seconds = tokens.read_form(token, who.session, mention_key, "choose")
+        """Look passages up without concluding anything; the form comes back as it was."""
+        item = wanted(mention_key)
+        found = details.find_passages(store, find, item.mention.as_of)
+        template = "found.html" if request.headers.get("hx-request") else "item.html"
+        return desk(
+            who, item, where, template=template, given=given, found=found, looked=find.strip()
+        )
+
+    @app.post("/item/{mention_key}/choose")
+    def choose(
+        request: Request, mention_key: int, who: Reviewing, where: PostedPlace, given: Filled
+    ) -> Response:
+        seconds = tokens.read_form(given.token, who.session, mention_key, "choose")
         if seconds is None:
-            raise HTTPException(409, "Biểu mẫu đã cũ. Hãy tải lại trang.")
-        wanted(mention_key)
-        if decision is Decision.REFUTED and not cite:
-            text = "Kết luận “trái với căn cứ” cần ít nhất một căn cứ được chọn."
-            return problem(request, who, mention_key, where, text, 422)
-        facts: dict[str, Any] = {
-            "form_token": token,
-            "distortions": kind or (),
-            "cited_passages": cite or (),
-            "note": note,
-            "seconds": seconds,
-        }
-        following = _following(entries(shell, who, where), mention_key)
-        if decision is Decision.SKIPPED:
-            store.decide(who.account, mention_key, decision, opened_from=where.view, **facts)
-            return go_on(request, who, following, where, decision)
+            raise HTTPException(409, say("refused.stale"))
+        item = wanted(mention_key)
+        if given.decision is None:
+            raise HTTPException(422, say("refused.invalid"))
+        if problem := refusal(item, given):
+            return again(request, who, item, where, given, problem)
+        if given.decision is Decision.SKIPPED:
+            rest = store.behind(who.account, mention_key, view=where.view, week=where.week)
+            store.decide(
+                who.account, mention_key, given.decision,
+                opened_from=where.view, seconds=seconds, **given.facts,
+            )  # fmt: skip
+            return go_on(request, who, store.next_item(who.account, rest), where, given.decision)
         if store.blind_choice(who.account, mention_key) is None:
-            store.choose(who.account, mention_key, decision, **facts)
+            store.choose(who.account, mention_key, given.decision, seconds=seconds, **given.facts)
         return go_on(request, who, mention_key, where, None)
 
     @app.post("/item/{mention_key}/decide")
     def decide(
-        request: Request,
-        mention_key: int,
-        who: Reviewing,
-        where: PostedPlace,
-        decision: Annotated[Decision, Form()],
-        token: Annotated[str, Form(max_length=400)],
-        cite: Annotated[list[str] | None, Form(max_length=50)] = None,
-        kind: Annotated[list[Distortion] | None, Form(max_length=10)] = None,
-        note: Annotated[str, Form(max_length=4000)] = "",
+        request: Request, mention_key: int, who: Reviewing, where: PostedPlace, given: Filled
     ) -> Response:
-        seconds = tokens.read_form(token, who.session, mention_key, "decide")
+        seconds = tokens.read_form(given.token, who.session, mention_key, "decide")
         first = store.blind_choice(who.account, mention_key)
         if seconds is None or first is None:
-            raise HTTPException(409, "Biểu mẫu đã cũ. Hãy tải lại trang.")
-        if decision is Decision.REFUTED and not cite:
-            text = "Kết luận “trái với căn cứ” cần ít nhất một căn cứ được chọn."
-            return problem(request, who, mention_key, where, text, 422)
-        following = _following(entries(shell, who, where), mention_key)
+            raise HTTPException(409, say("refused.stale"))
+        item = wanted(mention_key)
+        if given.decision is None:
+            raise HTTPException(422, say("refused.invalid"))
+        if problem := refusal(item, given):
+            return again(request, who, item, where, given, problem)
+        rest = store.behind(who.account, mention_key, view=where.view, week=where.week)
         store.decide(
-            who.account,
-            mention_key,
-            decision,
-            form_token=token,
-            decision_before_model=first.decision,
-            shown_model=True,
-            distortions=kind or (),
-            cited_passages=cite or (),
-            note=note,
-            seconds=seconds,
-            opened_from=where.view,
-        )
-        return go_on(request, who, following, where, decision)
+            who.account, mention_key, given.decision,
+            decision_before_model=first.decision, shown_model=True,
+            opened_from=where.view, seconds=seconds, **given.facts,
+        )  # fmt: skip
+        return go_on(request, who, store.next_item(who.account, rest), where, given.decision)
 
     @app.post("/undo")
     def undo(
@@ -200,43 +293,3 @@ def add_routes(shell: Shell) -> None:
             # Also for somebody else's review: it is not told apart from one that is not there.
             raise HTTPException(404)
         return RedirectResponse(f"/item/{key}?{where.query}", 303)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Structure:
-    """How a claim is built, read again from the article whenever it is shown."""
-
-    kind: ClaimKind
-    said: Attribution | None
-    parts: tuple[Part, ...]
-    context: tuple[Resolved, ...]
-
-
-def _structure(item: Item) -> _Structure:
-    text = item.mention.text
-    # Paragraphs before the claim hold more than the few sentences that are looked back.
-    before = item.article.text[max(0, item.mention.start - 3000) : item.mention.start]
-    found = parts(text)
-    return _Structure(
-        kind=claim_kind(text),
-        said=attribution(text),
-        parts=found if len(found) > 1 else (),
-        context=resolve(text, [s.text for s in sentences(before)]),
-    )
-
-
-def _evidence_pieces(
-    shown: ShownPassage, differences: Sequence[Difference]
-) -> tuple[marking.Piece, ...]:
-    text = shown.passage.text
-    found = marking.evidence_marks(text, differences) if shown.on_point else ()
-    return marking.pieces(text, found)
-
-
-def _following(found: Sequence[QueueEntry], mention_key: int) -> int | None:
-    """Return what comes after an item: the next entry, else the first other one, else nothing."""
-    for number, entry in enumerate(found):
-        if mention_key in entry.mention_keys:
-            rest = (*found[number + 1 :], *found[:number])
-            return rest[0].mention_key if rest else None
-    return found[0].mention_key if found else None

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from dashboards import words
 from dashboards.shell import PAGE_LENGTH, AskedPlace, Asking, Link, Place, Shell, Visitor
-from kiemchung.store import QueueEntry
+from kiemchung.store import QueueEntry, reopening
 
 
 def entries(shell: Shell, who: Visitor, where: Place) -> list[QueueEntry]:
@@ -47,14 +47,17 @@ def add_routes(shell: Shell) -> None:
             first=first,
             total=len(found),
             part=part,
+            filtered=where.view == "queue" and store.filters.in_use(who.account) is not None,
             more=len(found) > first + PAGE_LENGTH,
         )
 
     @app.get("/mine")
     def mine(who: Asking) -> Response:
+        reviews = store.standing_reviews(who.account)
         return shell.page_for(
             who,
             "mine.html",
             place=Place(view="decided", week=None),
-            reviews=store.standing_reviews(who.account),
+            reviews=reviews,
+            marks=reopening.marks(store, [r.review.review_id for r in reviews]),
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import groupby
 
 from kiemchung.domain import Article, Difference, Distortion
 
@@ -128,3 +130,47 @@ def _line(
         *pieces(inside, moved, claim=True),
         *((Piece(text=after),) if after else ()),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """A run of words of one of two wordings; the stretches of a wording joined are its text."""
+
+    text: str
+    changed: bool
+
+
+def compare(old: str, new: str) -> tuple[tuple[Stretch, ...], tuple[Stretch, ...]]:
+    """Return two wordings with the words marked that the other has not, or has elsewhere.
+
+    Case and signs at the edge of a word make no difference, so that a comma that moved does not
+    hide the number that changed.
+    """
+    left, right = re.findall(r"\S+\s*", old), re.findall(r"\S+\s*", new)
+    bare_left, bare_right = [_bare(w) for w in left], [_bare(w) for w in right]
+    gone: list[bool] = [False] * len(left)
+    come: list[bool] = [False] * len(right)
+    matcher = SequenceMatcher(None, bare_left, bare_right, autojunk=False)
+    for step, a, b, c, d in matcher.get_opcodes():
+        if step != "equal":
+            gone[a:b] = [True] * (b - a)
+            come[c:d] = [True] * (d - c)
+    return _stretches(old, left, gone), _stretches(new, right, come)
+
+
+def _bare(word: str) -> str:
+    return word.strip().strip('.,;:()"“”').casefold()
+
+
+def _stretches(text: str, words: Sequence[str], marked: Sequence[bool]) -> tuple[Stretch, ...]:
+    found = []
+    lead = text[: len(text) - sum(map(len, words))]
+    if lead:
+        found.append(Stretch(text=lead, changed=False))
+    for changed, group in groupby(zip(words, marked, strict=True), key=lambda pair: pair[1]):
+        joined = "".join(word for word, _ in group)
+        kept = joined.rstrip() if changed else joined
+        found.append(Stretch(text=kept, changed=changed))
+        if kept != joined:  # the blank behind a mark is not changed itself
+            found.append(Stretch(text=joined[len(kept) :], changed=False))
+    return tuple(found)

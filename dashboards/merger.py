@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kiemchung.errors import KiemchungError
-from kiemchung.store import Store
+from kiemchung.store import Store, search
 
 LOG = logging.getLogger(__name__)
 Merged = Callable[[Store, Sequence[str]], None]
@@ -16,12 +16,19 @@ Merged = Callable[[Store, Sequence[str]], None]
 
 
 class InboxMerger:
-    """Merges the inbox every few seconds in a thread of its own."""
+    """Merges the inbox every few seconds in a thread of its own, then indexes what came."""
 
     def __init__(
-        self, store: Store, inbox: Path, seconds: float, *, merged: Merged | None = None
+        self,
+        store: Store,
+        inbox: Path,
+        seconds: float,
+        *,
+        then: Callable[[], object] | None = None,
+        merged: Merged | None = None,
     ) -> None:
         self._store = store
+        self._then = then  # done after every look at the inbox
         self._merged = merged
         self._inbox = inbox
         self._seconds = seconds
@@ -46,6 +53,9 @@ class InboxMerger:
                     LOG.info("merged %s", run_id)
                 if done and self._merged is not None:
                     self._merged(self._store, done)
+                search.catch_up(self._store)
+                if self._then is not None:
+                    self._then()
                 self.error = ""
             except (KiemchungError, OSError) as error:
                 self.error = str(error)

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from dashboards.language import say
 from dashboards.security import HEADERS, local_path
 from dashboards.shell import MustChangeError, NotSignedInError, Shell
-from kiemchung.errors import InputError, KiemchungError
+from kiemchung.errors import InputError, KiemchungError, LeaseError
 
 LOG = logging.getLogger(__name__)
 
@@ -48,6 +48,8 @@ def add_handlers(shell: Shell) -> None:
 
     @app.exception_handler(KiemchungError)
     def failed(_: Request, error: Exception) -> Response:
+        if isinstance(error, LeaseError):
+            return shell.message(409, say("people.taken_unsaved"))
         if isinstance(error, InputError):
             return shell.message(422, say("refused.unsaved"))
         LOG.error("the store failed: %s", error)

@@ -19,6 +19,7 @@ from dashboards.app import create_app
 from dashboards.merger import Merged
 from kiemchung.errors import InputError, StoreError
 from kiemchung.store import open_store
+from kiemchung.store.double import DOUBLE_SHARE
 
 LOG = logging.getLogger(__name__)
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]", "::1")
@@ -63,6 +64,8 @@ def serve(
     port: int,
     outlet_names: Mapping[str, str] | None = None,
     merged: Merged | None = None,
+    reference_dir: Path | None = None,
+    double_share: float = DOUBLE_SHARE,
 ) -> None:
     """Serve the review desk until interrupted.
 
@@ -73,7 +76,10 @@ def serve(
         StoreLockedError: another process owns the store.
         StoreError: the store cannot be opened, or the database failed and has to be opened anew.
     """
-    with _listen(host, port) as listener, open_store(store_path) as store:
+    with (
+        _listen(host, port) as listener,
+        open_store(store_path, double_share=double_share) as store,
+    ):
         for problem in store.problems():  # a write-ahead log that was cut short opens in silence
             LOG.error("the store contradicts itself: %s", problem)
         app = create_app(
@@ -81,6 +87,7 @@ def serve(
             secret=secret_of(store_path),
             inbox=inbox,
             outlet_names=outlet_names,
+            reference_dir=reference_dir,
             allowed_hosts=allowed_hosts(host),
             merged=merged,
         )

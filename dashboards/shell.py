@@ -18,12 +18,14 @@ import jinja2
 from fastapi import Depends, FastAPI, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from dashboards import language, words
+from dashboards import keymap, language, words
 from dashboards.security import SESSION_COOKIE, VISIT_COOKIE, Tokens, foreign_origin
 from kiemchung.domain import Decision, Distortion
+from kiemchung.errors import InputError
 from kiemchung.reference.exceptions import charter_decides, exceptions
 from kiemchung.store import Account, Store
 from kiemchung.store.accounts import ROLES
+from kiemchung.store.preferences import preference
 
 PAGE_LENGTH: Final = 50
 """Rows on one page of a list."""
@@ -105,6 +107,8 @@ class Shell:
     outlet_names: Mapping[str, str] = field(default_factory=dict)
     links: list[Link] = field(default_factory=list)
     pages: jinja2.Environment = field(default_factory=templates)
+    keymaps: dict[int, keymap.Keymap] = field(default_factory=dict)
+    """Of the accounts that were here since the start; the store has the word."""
 
     def __post_init__(self) -> None:
         """Let the dependencies find the shell, and the pages its names."""
@@ -120,6 +124,17 @@ class Shell:
         """Return the navigation of ``account``."""
         return [link for link in self.links if reaches(account, link.role)]
 
+    def keymap_of(self, account: Account) -> keymap.Keymap:
+        """Return the keys of ``account``: its own, where it has chosen any that can be read."""
+        if account.key not in self.keymaps:
+            kept = preference(self.store, account, "keys")
+            try:
+                held = keymap.read(kept) if isinstance(kept, dict) else keymap.STANDARD
+            except InputError:  # kept by another version, with other actions
+                held = keymap.STANDARD
+            self.keymaps[account.key] = held
+        return self.keymaps[account.key]
+
     # -- answers ---------------------------------------------------------------------------------
 
     def page(self, name: str, status: int = 200, **facts: object) -> HTMLResponse:
@@ -129,7 +144,8 @@ class Shell:
     def page_for(self, who: Visitor, name: str, status: int = 200, **facts: object) -> HTMLResponse:
         """Return a page for somebody, with the token that its forms carry."""
         csrf = self.tokens.csrf(who.session)
-        return self.page(name, status, visitor=who, csrf=csrf, **facts)
+        keys = self.keymap_of(who.account)
+        return self.page(name, status, visitor=who, csrf=csrf, keys=keys, **facts)
 
     def message(self, status: int, text: str) -> HTMLResponse:
         """Return a page that says one thing."""

@@ -12,6 +12,7 @@ from dashboards import language
 from dashboards.language import say
 from dashboards.security import SESSION_COOKIE, VISIT_COOKIE, local_path
 from dashboards.shell import NotSignedInError, Shell, Visitor, guarded, somebody
+from dashboards.throttle import Throttle
 from kiemchung.store.accounts import MIN_PASSWORD
 
 _YEAR: Final = 365 * 24 * 3600
@@ -20,6 +21,7 @@ _YEAR: Final = 365 * 24 * 3600
 def add_routes(shell: Shell) -> None:
     """Add /login, /logout and /password."""
     app, store, tokens = shell.app, shell.store, shell.tokens
+    throttle = Throttle()
 
     def login_page(request: Request, next_: str, *, wrong: bool, status: int = 200) -> Response:
         visit = request.cookies.get(VISIT_COOKIE) or secrets.token_urlsafe(24)
@@ -47,8 +49,12 @@ def add_routes(shell: Shell) -> None:
         password: Annotated[str, Form(max_length=1000)] = "",
         next: Annotated[str, Form(max_length=200)] = "/queue",
     ) -> Response:
+        address = "" if request.client is None else request.client.host
+        if throttle.blocked(address):
+            return shell.message(429, say("people.throttled"))
         account = store.authenticate(name.strip().lower(), password)
         if account is None:
+            throttle.failed(address)
             return login_page(request, local_path(next), wrong=True, status=401)
         old = shell.session_of(request)
         if old:
@@ -62,6 +68,9 @@ def add_routes(shell: Shell) -> None:
     def logout(request: Request) -> Response:
         session = shell.session_of(request)
         if session:
+            account = store.session_account(session)
+            if account is not None:
+                store.leases.release(account.key)
             store.close_session(session)
         answer = RedirectResponse("/login", 303)
         shell.forget(answer, SESSION_COOKIE)

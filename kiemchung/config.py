@@ -23,6 +23,7 @@ _ADDRESS: Final = r"^(https?://[^\s/@?#]+(/[^\s?#]*)?)?$"
 _MAIL: Final = re.compile(r"[^\s@<>,;:\"()]+@[^\s@<>,;:\"()]+")
 _NO_RESULT: Final = frozenset(
     {"data_dir", "host", "port", "keep_pages_days", "proxy", "publisher", "public_url"}
+    | {"double_review_share"}
     | {"mail_host", "mail_port", "mail_security", "mail_user", "mail_password", "mail_from"}
     | {"mail_to", "webhook_url", "webhook_secret", "webhook_allow_private"}
 )
@@ -48,6 +49,7 @@ class Settings(BaseSettings):
     proxy: str = Field(default="", pattern=r"^(https?://[^\s/@]+/?)?$")  # for all outlets
     flag_threshold: float | None = Field(default=None, ge=0.5, le=1.0)  # None: the model's own
     encoder: str = "vinai/phobert-base"
+    double_review_share: float = Field(default=0.1, ge=0.0, le=1.0)  # concluded by two people
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     publisher: str = ""  # who stands behind the report and the ClaimReviews

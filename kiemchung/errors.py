@@ -8,7 +8,8 @@ KiemchungError               what went wrong, where, and what to do about it
 │   ├── ConfigError          kiemchung.toml or the environment
 │   ├── RecordError          a line of a JSONL input
 │   ├── WeekError            a week that is no ISO week
-│   └── UnknownOutletError   an outlet without a file
+│   ├── UnknownOutletError   an outlet without a file
+│   └── LeaseError           a claim that somebody else has open
 ├── PageError                a page that is quarantined, with its reason
 ├── ModelError               model files missing, changed or of another kind
 │   └── TaggerFileError      the word tagger of the installed underthesea
@@ -66,6 +67,10 @@ class WeekError(InputError):
 
 class UnknownOutletError(InputError):
     """No outlet file has this name."""
+
+
+class LeaseError(InputError):
+    """Somebody else has the claim open; what was sent is not kept."""
 
 
 class PageError(KiemchungError):

@@ -40,7 +40,9 @@ app = typer.Typer(
 reference_app = typer.Typer(help="The reference base: check, show, import, add.", **_SETTINGS)
 outlets_app = typer.Typer(help="The outlet files: list, check.", **_SETTINGS)
 models_app = typer.Typer(help="The models: list, show, verify, promote.", **_SETTINGS)
-user_app = typer.Typer(help="The accounts of the review desk: add, passwd.", **_SETTINGS)
+user_app = typer.Typer(
+    help="The accounts of the review desk: add, passwd, role, list and more.", **_SETTINGS
+)
 train_app = typer.Typer(help="Train a model.", **_SETTINGS)
 data_app = typer.Typer(help="Data to train and measure on: construct.", **_SETTINGS)
 app.add_typer(reference_app, name="reference")
@@ -578,6 +580,8 @@ def serve(
         port=settings.port,
         outlet_names=names,
         merged=merged,
+        reference_dir=settings.reference_dir,
+        double_share=settings.double_review_share,
     )
 
 
@@ -802,16 +806,26 @@ def reference_show(
 
 
 @reference_app.command("reviews")
-def reference_reviews(data: Data = None, as_json: AsJson = False) -> None:
+def reference_reviews(
+    data: Data = None,
+    reopen: Annotated[
+        bool, typer.Option("--reopen", help="Mark them and put their claims back into the queue.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """List past decisions whose evidence has changed in the base since."""
     from dataclasses import asdict
 
+    from dashboards.touched import touched
     from kiemchung import reference
-    from pipeline.touched import touched
 
     base = reference.load(_settings().reference_dir)
     with _store(data) as store:
         found = touched(store.decided_passages(), base.passages, base.documents)
+        if reopen:
+            from dashboards.recheck import recheck
+
+            _say(f"kiemchung: {len(recheck(store, base))} claims wait again")
     lines = [
         f"{t.mention_key}  {t.decision}  {t.passage_id} {t.change}\n  {t.text}\n"
         f"  before: {t.before or '-'}\n  now: {t.now or '-'}"
@@ -1299,6 +1313,58 @@ def user_passwd(
     _result(shown, as_json=as_json, lines=[f"{name}: one-time password {password}"])
     if not as_json and not sys.stdout.isatty():
         _say(f"{name}: one-time password {password}")
+
+
+@user_app.command("list")
+def user_list(data: Data = None, as_json: AsJson = False) -> None:
+    """List the accounts with role and state."""
+    from dataclasses import asdict
+
+    with _store(data) as store:
+        users = store.users()
+    lines = [
+        f"{u.name:20} {u.role:12} {'active' if u.active else 'inactive':9}"
+        f" {u.sessions} sessions{' (locked)' if u.locked else ''}"
+        for u in users
+    ]
+    _result([asdict(u) for u in users], as_json=as_json, lines=lines or ["no account yet"])
+
+
+@user_app.command("role")
+def user_role(
+    name: Annotated[str, typer.Argument(help="Account name.")],
+    role: Annotated[str, typer.Argument(help="reader, reviewer, adjudicator or admin.")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give an account another role; its sessions end, and the last admin stays one."""
+    with _store(data) as store:
+        store.set_role(name, role)
+    _result({"user": name, "role": role}, as_json=as_json, lines=[f"{name}: {role}"])
+
+
+@user_app.command("deactivate")
+def user_deactivate(
+    name: Annotated[str, typer.Argument(help="Account name.")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Close an account and end its sessions; what it concluded stays."""
+    with _store(data) as store:
+        store.set_active(name, False)
+    _result({"user": name, "active": False}, as_json=as_json, lines=[f"{name}: deactivated"])
+
+
+@user_app.command("activate")
+def user_activate(
+    name: Annotated[str, typer.Argument(help="Account name.")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Open a closed account again."""
+    with _store(data) as store:
+        store.set_active(name, True)
+    _result({"user": name, "active": True}, as_json=as_json, lines=[f"{name}: active"])
 
 
 # -- entry -----------------------------------------------------------------------------------

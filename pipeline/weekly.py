@@ -224,7 +224,9 @@ def publish(
     inbox = settings.data_dir / "inbox"
     write_batch(inbox, batch)
     try:
-        with open_store(store_path(settings), wait_seconds=2.0) as store:
+        with open_store(
+            store_path(settings), wait_seconds=2.0, double_share=settings.double_review_share
+        ) as store:
             merged = store.merge_inbox(inbox)
             written = write_report(
                 store, str(run.week), settings, outlet_names=outlet_names(settings)

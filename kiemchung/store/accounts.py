@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Final
@@ -126,54 +127,146 @@ def reset(cursor: duckdb.DuckDBPyConnection, name: str, *, now: datetime) -> str
     return password
 
 
-def change(
-    cursor: duckdb.DuckDBPyConnection, account: Account, *, old: str, new: str, now: datetime
-) -> str:
-    """Set a password of the owner's choice; return why it was refused, or an empty string."""
+def key_of(cursor: duckdb.DuckDBPyConnection, name: str) -> int:
+    """Return the key of an account, deactivated or not.
+
+    Raises:
+        InputError: there is no such account.
+    """
+    row = cursor.execute("SELECT account_key FROM account WHERE name = ?", [name]).fetchone()
+    if row is None:
+        raise InputError(f"no account {name!r}", remedy="add it with `kiemchung user add`")
+    return int(row[0])
+
+
+def _keep_an_admin(cursor: duckdb.DuckDBPyConnection, key: int) -> None:
     row = cursor.execute(
-        "SELECT password_hash FROM account WHERE account_key = ?", [account.key]
+        "SELECT 1 FROM account WHERE role = 'admin' AND active AND account_key <> ?", [key]
     ).fetchone()
-    if row is None or not matches(old[:MAX_PASSWORD], str(row[0])):
+    if row is None:
+        raise InputError("this is the last administrator", remedy="make another one first")
+
+
+def set_role(cursor: duckdb.DuckDBPyConnection, name: str, role: str, *, now: datetime) -> str:
+    """Give ``name`` another role, end its sessions, and return the role before.
+
+    Raises:
+        InputError: no such account or role, or it is the last administrator.
+    """
+    if role not in ROLES:
+        raise InputError(f"no role {role!r}", remedy=f"known: {', '.join(ROLES)}")
+    key = key_of(cursor, name)
+    (before, active) = cursor.execute(
+        "SELECT role, active FROM account WHERE account_key = ?", [key]
+    ).fetchone() or ("", False)
+    if before != role:
+        if before == "admin" and active:
+            _keep_an_admin(cursor, key)
+        cursor.execute("UPDATE account SET role = ? WHERE account_key = ?", [role, key])
+        revoke_all(cursor, key, now=now)
+    return str(before)
+
+
+def set_active(
+    cursor: duckdb.DuckDBPyConnection, name: str, active: bool, *, now: datetime
+) -> bool:
+    """Let ``name`` sign in or not, end the sessions of a deactivated one, return what was before.
+
+    Raises:
+        InputError: no such account, or it is the last administrator.
+    """
+    key = key_of(cursor, name)
+    (before, role) = cursor.execute(
+        "SELECT active, role FROM account WHERE account_key = ?", [key]
+    ).fetchone() or (False, "")
+    if bool(before) is not active:
+        if not active and role == "admin":
+            _keep_an_admin(cursor, key)
+        cursor.execute("UPDATE account SET active = ? WHERE account_key = ?", [active, key])
+        if not active:
+            revoke_all(cursor, key, now=now)
+    return bool(before)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What is kept of an active account's password."""
+
+    key: int
+    password_hash: str
+
+
+def credentials(cursor: duckdb.DuckDBPyConnection, name: str) -> Credentials | None:
+    """Return what a password is compared with, None for no active account of this name."""
+    row = cursor.execute(
+        "SELECT account_key, password_hash FROM account WHERE name = ? AND active", [name]
+    ).fetchone()
+    return None if row is None else Credentials(key=int(row[0]), password_hash=str(row[1]))
+
+
+def right_password(known: Credentials | None, password: str) -> bool:
+    """Compare; an unknown name costs the same time."""
+    stored = _nobody() if known is None else known.password_hash
+    return matches(password[:MAX_PASSWORD], stored) and known is not None
+
+
+def refusal(known: Credentials | None, name: str, *, old: str, new: str) -> str:
+    """Return why a new password is refused, or an empty string."""
+    if not right_password(known, old):
         return "wrong"
     if not MIN_PASSWORD <= len(new) <= MAX_PASSWORD:
         return "length"
-    if new == old or new.casefold() == account.name:
+    if new == old or new.casefold() == name:
         return "same"
+    return ""
+
+
+def set_password(
+    cursor: duckdb.DuckDBPyConnection, account: Account, hashed: str, *, now: datetime
+) -> None:
+    """Set a password of the owner's choice and end every session of the account."""
     cursor.execute(
         "UPDATE account SET password_hash = ?, must_change = false, changed_at = ?"
         " WHERE account_key = ?",
-        [hash_password(new), now, account.key],
+        [hashed, now, account.key],
     )
     revoke_all(cursor, account.key, now=now)
-    return ""
+
+
+def settle(
+    cursor: duckdb.DuckDBPyConnection, known: Credentials | None, right: bool, *, now: datetime
+) -> Account | None:
+    """Count a failure or clear the count; return the account, or None whatever the reason is."""
+    if known is None:
+        return None
+    row = cursor.execute(
+        "SELECT name, failures, locked_until IS NOT NULL AND locked_until > ? FROM account"
+        # Between reading and now the account may have been closed or its password renewed.
+        " WHERE account_key = ? AND active AND password_hash = ?",
+        [now, known.key, known.password_hash],
+    ).fetchone()
+    if row is None or row[2]:
+        return None
+    name, failures, _ = row
+    if not right:
+        over = int(failures) + 1 >= MAX_FAILURES
+        cursor.execute(
+            "UPDATE account SET failures = ?, locked_until = ? WHERE account_key = ?",
+            [0 if over else int(failures) + 1, now + LOCK_TIME if over else None, known.key],
+        )
+        return None
+    cursor.execute(
+        "UPDATE account SET failures = 0, locked_until = NULL WHERE account_key = ?", [known.key]
+    )
+    return find(cursor, str(name))
 
 
 def authenticate(
     cursor: duckdb.DuckDBPyConnection, name: str, password: str, *, now: datetime
 ) -> Account | None:
-    """Return the account, or None whatever the reason is."""
-    row = cursor.execute(
-        "SELECT account_key, password_hash, failures, locked_until IS NOT NULL AND locked_until > ?"
-        " FROM account WHERE name = ? AND active",
-        [now, name],
-    ).fetchone()
-    right = matches(password[:MAX_PASSWORD], str(row[1]) if row else _nobody())
-    if row is None:
-        return None
-    key, _, failures, locked = row
-    if locked:
-        return None
-    if not right:
-        over = int(failures) + 1 >= MAX_FAILURES
-        cursor.execute(
-            "UPDATE account SET failures = ?, locked_until = ? WHERE account_key = ?",
-            [0 if over else int(failures) + 1, now + LOCK_TIME if over else None, key],
-        )
-        return None
-    cursor.execute(
-        "UPDATE account SET failures = 0, locked_until = NULL WHERE account_key = ?", [key]
-    )
-    return find(cursor, name)
+    """Return the account, or None whatever the reason is, in one go."""
+    known = credentials(cursor, name)
+    return settle(cursor, known, right_password(known, password), now=now)
 
 
 def open_session(cursor: duckdb.DuckDBPyConnection, account: Account, *, now: datetime) -> str:

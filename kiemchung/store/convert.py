@@ -45,6 +45,11 @@ def utc(value: datetime | None) -> datetime | None:
     return None if value is None else value.astimezone(UTC)
 
 
+def moment(value: datetime) -> datetime:
+    """Return the same moment in UTC, of a column that is never NULL."""
+    return value.astimezone(UTC)
+
+
 def optional(kind: Callable[[str], T], value: str | None) -> T | None:
     """Return ``kind(value)``, None for NULL."""
     return None if value is None else kind(value)

@@ -1,4 +1,10 @@
-"""One batch into the tables, in SQL over Arrow, inside the caller's transaction.
+"""One batch into the tables, in SQL over Arrow.
+
+A large commit holds up every other one while it is written, and reviewers work meanwhile. So rows
+that mean nothing yet (articles, mentions, judgements that belong to no run) are worked out in
+temporary tables and copied in stretches, each a small transaction; then one transaction says which
+of them the run is made of. Killed before that, nothing is seen, and the next try finds the rows by
+their ids and goes on.
 
 Merging is idempotent by id: articles, mentions, passages and documents known by id are not doubled,
 a judgement is known by its content, and what belongs to a run is replaced as a whole. Tables that
@@ -7,6 +13,8 @@ people write are not named in this module.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Final
 
@@ -20,6 +28,14 @@ SAMPLE_SHARE: Final = 0.05
 
 # 2**32 * 0.05, as hex digits: a hash below it is in the sample on every machine and in every run.
 _SAMPLE_BELOW: Final = f"{int(SAMPLE_SHARE * 2**32):08x}"
+
+ROWS_AT_ONCE: Final = 10_000
+ARTICLES_AT_ONCE: Final = 1_000
+"""Rows of one transaction: a commit of more would hold up a reviewer's for longer than 100 ms."""
+
+_JUDGED: Final = ("judgement", "judgement_evidence", "judgement_difference")
+
+_DERIVED: Final = ("b_wording", "b_evidence", "b_judged")
 
 _ARTICLE_TEXT: Final = (
     "concat_ws(chr(10) || chr(10), nullif(a.title, ''), nullif(a.lead, ''), nullif(a.body, ''))"
@@ -208,16 +224,123 @@ def _merge_documents(cursor: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _merge_articles(cursor: duckdb.DuckDBPyConnection) -> None:
+def _twin(cursor: duckdb.DuckDBPyConnection, table: str) -> None:
+    """Make an empty temporary table with the columns and CHECKs of ``table``."""
+    row = cursor.execute(
+        "SELECT sql FROM duckdb_tables() WHERE table_name = ? AND NOT temporary"
+        " AND database_name = current_database()",
+        [table],
+    ).fetchone()
+    assert row is not None
+    cursor.execute(f"DROP TABLE IF EXISTS temp.n_{table}")
+    cursor.execute(
+        str(row[0]).replace(f"CREATE TABLE {table}(", f"CREATE TEMP TABLE n_{table}(", 1)
+    )
+
+
+def _copy(cursor: duckdb.DuckDBPyConnection, key: str, tables: Sequence[str], rows: int) -> None:
+    """Copy what lies in the twins of ``tables`` in stretches of ``rows`` keys, each durable."""
+    low, high = cursor.execute(f"SELECT min({key}), max({key}) FROM n_{tables[0]}").fetchone() or (
+        None,
+        None,
+    )
+    if low is None:
+        return
+    for start in range(int(low), int(high) + 1, rows):
+        with _transaction(cursor):
+            for table in tables:
+                cursor.execute(
+                    f"INSERT INTO {table} SELECT * FROM n_{table} WHERE {key} >= ? AND {key} < ?",
+                    [start, start + rows],
+                )
+
+
+@contextmanager
+def _transaction(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    cursor.execute("BEGIN TRANSACTION")
+    try:
+        yield
+    except BaseException:
+        cursor.execute("ROLLBACK")
+        raise
+    cursor.execute("COMMIT")
+
+
+def _copy_articles(cursor: duckdb.DuckDBPyConnection) -> None:
+    # Their texts are long, so only the keys are laid out beforehand.
+    cursor.execute(
+        "CREATE OR REPLACE TEMP TABLE n_article AS"
+        " SELECT (SELECT coalesce(max(article_key), 0) FROM article)"
+        " + row_number() OVER (ORDER BY article_id) AS article_key, article_id"
+        " FROM b_article ANTI JOIN article USING (article_id)"
+    )
+    low, high = cursor.execute(
+        "SELECT min(article_key), max(article_key) FROM n_article"
+    ).fetchone() or (None, None)
+    for start in () if low is None else range(int(low), int(high) + 1, ARTICLES_AT_ONCE):
+        with _transaction(cursor):
+            cursor.execute(
+                f"INSERT INTO article (article_key, article_id, {_ARTICLE_COLUMNS})"
+                f" SELECT n.article_key, b.article_id, {_ARTICLE_COLUMNS} FROM n_article AS n"
+                " JOIN b_article AS b USING (article_id)"
+                " WHERE n.article_key >= ? AND n.article_key < ? ORDER BY n.article_key",
+                [start, start + ARTICLES_AT_ONCE],
+            )
+
+
+def _copy_mentions(cursor: duckdb.DuckDBPyConnection) -> None:
+    _twin(cursor, "mention")
+    cursor.execute(
+        "INSERT INTO n_mention (mention_key, mention_id, article_key, claim_id, start_char,"
+        " end_char, text, checkability, check_worthiness, speech, as_of, as_of_method)"
+        " SELECT (SELECT coalesce(max(mention_key), 0) FROM mention)"
+        ' + row_number() OVER (ORDER BY a.article_key, b.start, b."end", b.mention_id),'
+        ' b.mention_id, a.article_key, b.claim_id, b.start, b."end", b.text, b.checkability,'
+        " b.check_worthiness, b.speech, b.as_of, b.as_of_method"
+        " FROM b_mention AS b JOIN article AS a USING (article_id)"
+        " ANTI JOIN mention AS m ON m.mention_id = b.mention_id"
+    )
+    _copy(cursor, "mention_key", ("mention",), ROWS_AT_ONCE)
+
+
+def _copy_judgements(cursor: duckdb.DuckDBPyConnection) -> None:
+    for table in _JUDGED:
+        _twin(cursor, table)
+    columns = (
+        "model_id, base_version, threshold, status, label, nei_reason, p_supported, p_refuted,"
+        " p_nei, flagged, error"
+    )
+    cursor.execute(
+        "INSERT INTO n_judgement (judgement_key, judgement_id, content_sha256, evidence_sha256,"
+        f" mention_key, {columns}) SELECT (SELECT coalesce(max(judgement_key), 0) FROM judgement)"
+        " + row_number() OVER (ORDER BY m.mention_key),"
+        f" b.judgement_id, b.content_sha256, b.evidence_sha256, m.mention_key, {columns}"
+        " FROM b_judged AS b JOIN mention AS m USING (mention_id)"
+        " ANTI JOIN judgement AS j"
+        " ON j.judgement_id = b.judgement_id AND j.content_sha256 = b.content_sha256"
+    )
+    cursor.execute(
+        "INSERT INTO n_judgement_evidence SELECT j.judgement_key, e.rank, p.passage_key, e.score,"
+        " e.on_point FROM n_judgement AS j JOIN b_evidence AS e USING (judgement_id)"
+        " JOIN passage AS p ON p.passage_id = e.passage_id AND p.sha256 = e.passage_sha256"
+        " ORDER BY 1, 2"
+    )
+    cursor.execute(
+        "INSERT INTO n_judgement_difference SELECT judgement_key, ordinal, d.kind, d.claim,"
+        ' d.evidence, d.start, d."end" FROM (SELECT j.judgement_key,'
+        f" unnest(from_json(b.differences, '{_DIFFERENCES}')) AS d,"
+        " generate_subscripts(from_json(b.differences,"
+        f" '{_DIFFERENCES}'), 1) AS ordinal"
+        " FROM n_judgement AS j JOIN b_judged AS b USING (judgement_id)) ORDER BY 1, 2"
+    )
+    _copy(cursor, "judgement_key", _JUDGED, ROWS_AT_ONCE)
+
+
+def _update(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Write what this batch knows better about rows that are there already."""
     cursor.execute(
         f"UPDATE article AS a SET {_assign(_ARTICLE_UPDATES, 'b')} FROM b_article AS b"
         f" WHERE a.article_id = b.article_id AND ({_differs(_ARTICLE_UPDATES, 'a', 'b')})"
-    )
-    cursor.execute(
-        f"INSERT INTO article (article_key, article_id, {_ARTICLE_COLUMNS})"
-        " SELECT (SELECT coalesce(max(article_key), 0) FROM article)"
-        f" + row_number() OVER (ORDER BY article_id), article_id, {_ARTICLE_COLUMNS}"
-        " FROM b_article ANTI JOIN article USING (article_id)"
     )
     cursor.execute(
         "DELETE FROM article_opt_out WHERE article_key IN"
@@ -231,52 +354,6 @@ def _merge_articles(cursor: duckdb.DuckDBPyConnection) -> None:
     cursor.execute(
         f"UPDATE mention AS m SET {_assign(_MENTION_UPDATES, 'b')} FROM b_mention AS b"
         f" WHERE m.mention_id = b.mention_id AND ({_differs(_MENTION_UPDATES, 'm', 'b')})"
-    )
-    cursor.execute(
-        "INSERT INTO mention (mention_key, mention_id, article_key, claim_id, start_char,"
-        " end_char, text, checkability, check_worthiness, speech, as_of, as_of_method)"
-        " SELECT (SELECT coalesce(max(mention_key), 0) FROM mention)"
-        ' + row_number() OVER (ORDER BY a.article_key, b.start, b."end", b.mention_id),'
-        ' b.mention_id, a.article_key, b.claim_id, b.start, b."end", b.text, b.checkability,'
-        " b.check_worthiness, b.speech, b.as_of, b.as_of_method"
-        " FROM b_mention AS b JOIN article AS a USING (article_id)"
-        " ANTI JOIN mention AS m ON m.mention_id = b.mention_id"
-    )
-
-
-def _merge_judgements(cursor: duckdb.DuckDBPyConnection) -> None:
-    (top,) = cursor.execute("SELECT coalesce(max(judgement_key), 0) FROM judgement").fetchone() or (
-        0,
-    )
-    columns = (
-        "model_id, base_version, threshold, status, label, nei_reason, p_supported, p_refuted,"
-        " p_nei, flagged, error"
-    )
-    cursor.execute(
-        "INSERT INTO judgement (judgement_key, judgement_id, content_sha256, evidence_sha256,"
-        f" mention_key, {columns}) SELECT ?::BIGINT + row_number() OVER (ORDER BY m.mention_key),"
-        f" b.judgement_id, b.content_sha256, b.evidence_sha256, m.mention_key, {columns}"
-        " FROM b_judged AS b JOIN mention AS m USING (mention_id)"
-        " ANTI JOIN judgement AS j"
-        " ON j.judgement_id = b.judgement_id AND j.content_sha256 = b.content_sha256",
-        [top],
-    )
-    cursor.execute(
-        "INSERT INTO judgement_evidence SELECT j.judgement_key, e.rank, p.passage_key, e.score,"
-        " e.on_point FROM judgement AS j JOIN b_evidence AS e USING (judgement_id)"
-        " JOIN passage AS p ON p.passage_id = e.passage_id AND p.sha256 = e.passage_sha256"
-        " WHERE j.judgement_key > ? ORDER BY 1, 2",
-        [top],
-    )
-    cursor.execute(
-        "INSERT INTO judgement_difference SELECT judgement_key, ordinal, d.kind, d.claim,"
-        ' d.evidence, d.start, d."end" FROM (SELECT j.judgement_key,'
-        f" unnest(from_json(b.differences, '{_DIFFERENCES}')) AS d,"
-        " generate_subscripts(from_json(b.differences,"
-        f" '{_DIFFERENCES}'), 1) AS ordinal"
-        " FROM judgement AS j JOIN b_judged AS b USING (judgement_id)"
-        " WHERE j.judgement_key > ?) ORDER BY 1, 2",
-        [top],
     )
 
 
@@ -316,11 +393,12 @@ def _replace_membership(cursor: duckdb.DuckDBPyConnection, run_key: int) -> None
     )
 
 
-def merge(cursor: duckdb.DuckDBPyConnection, batch: ReadBatch, *, now: datetime) -> None:
-    """Merge ``batch``; the caller has begun a transaction and ends it.
+@contextmanager
+def prepared(cursor: duckdb.DuckDBPyConnection, batch: ReadBatch) -> Iterator[None]:
+    """Check ``batch`` and copy its new rows; inside the block, `merge` makes a run of them.
 
     Raises:
-        BatchError: rows contradict each other.
+        BatchError: rows contradict each other; nothing was copied then.
         duckdb.Error: a row breaks a CHECK, or the database cannot go on.
     """
     try:
@@ -328,11 +406,26 @@ def merge(cursor: duckdb.DuckDBPyConnection, batch: ReadBatch, *, now: datetime)
             cursor.register(f"b_{name}", batch.tables[name])
         _stage(cursor)
         _refuse(cursor, batch.run_id)
-        run_key = _merge_run(cursor, now)
-        _merge_documents(cursor)
-        _merge_articles(cursor)
-        _merge_judgements(cursor)
-        _replace_membership(cursor, run_key)
+        with _transaction(cursor):
+            _merge_documents(cursor)
+        _copy_articles(cursor)
+        _copy_mentions(cursor)
+        _copy_judgements(cursor)
+        yield
     finally:
-        for name in TABLES:
-            cursor.unregister(f"b_{name}")
+        with suppress(duckdb.Error):  # the error on its way says more than one of tidying up
+            for name in ("n_article", "n_mention", *(f"n_{t}" for t in _JUDGED), *_DERIVED):
+                cursor.execute(f"DROP TABLE IF EXISTS temp.{name}")
+            for name in TABLES:
+                cursor.unregister(f"b_{name}")
+
+
+def merge(cursor: duckdb.DuckDBPyConnection, *, now: datetime) -> None:
+    """Make a run of the batch that is `prepared`; the caller has begun a transaction and ends it.
+
+    Raises:
+        duckdb.Error: the database cannot go on.
+    """
+    run_key = _merge_run(cursor, now)
+    _update(cursor)
+    _replace_membership(cursor, run_key)

@@ -9,12 +9,17 @@ from pathlib import Path
 from kiemchung.errors import StoreError
 from kiemchung.store.checks import problems
 from kiemchung.store.connection import SideLock, connect
+from kiemchung.store.double import DOUBLE_SHARE
 from kiemchung.store.migrate import applied, migrate
 from kiemchung.store.store import Store
 
 
-def open_store(path: Path, *, wait_seconds: float = 10.0) -> Store:
+def open_store(
+    path: Path, *, wait_seconds: float = 10.0, double_share: float = DOUBLE_SHARE
+) -> Store:
     """Open, and where needed create or migrate, the store at ``path``.
+
+    ``double_share`` of the claims that come into the queue is planned for two reviewers.
 
     The side lock is held until `Store.close`; every way of opening the file goes through here.
 
@@ -31,7 +36,7 @@ def open_store(path: Path, *, wait_seconds: float = 10.0) -> Store:
         _refuse_other_files(path)
         connection = connect(path)
         migrate(connection, where=str(path))
-        return Store(path, connection, lock)
+        return Store(path, connection, lock, double_share=double_share)
     except BaseException:
         if connection is not None:
             connection.close()

@@ -22,6 +22,7 @@ from kiemchung.domain import (
     Speech,
     Status,
 )
+from kiemchung.priority import Novelty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +99,16 @@ class Account:
         """Readers look on."""
         return self.role != "reader"
 
+    @property
+    def may_adjudicate(self) -> bool:
+        """Who settles a disagreement and may withdraw somebody else's conclusion."""
+        return self.role in ("adjudicator", "admin")
+
+    @property
+    def may_administer(self) -> bool:
+        """Who changes accounts and reads the audit trail."""
+        return self.role == "admin"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueEntry:
@@ -118,7 +129,13 @@ class QueueEntry:
     sampled: bool
     p_refuted: float | None
     label: Label | None
-    decision: Decision | None = None
+    decision: Decision | None = None  # the one that holds
+    claim_id: str = ""
+    stories: int = 1  # copies of one text are one story
+    novelty: Novelty = Novelty.NEW
+    kinds: tuple[Distortion, ...] = ()  # of the machine's differences: never shown before a choice
+    doubled: bool = False  # planned for two independent conclusions
+    reopened: str = ""  # why a decided claim waits again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final
 
 import duckdb
@@ -30,13 +27,17 @@ from kiemchung.domain import (
     NeiReason,
     Review,
     Status,
-    sha256_hex,
 )
-from kiemchung.errors import BatchError, InputError, StoreError
-from kiemchung.store import accounts, convert, inbox
+from kiemchung.errors import BatchError, InputError, LeaseError, StoreError
+from kiemchung.store import convert, details, inbox
 from kiemchung.store.checks import problems
+from kiemchung.store.claims import ClaimIndex
 from kiemchung.store.connection import SideLock
-from kiemchung.store.merge import merge
+from kiemchung.store.double import DOUBLE_SHARE, draw, keep_drawn
+from kiemchung.store.filters import Filters
+from kiemchung.store.leases import Leases
+from kiemchung.store.merge import merge, prepared
+from kiemchung.store.people import People
 from kiemchung.store.queue import VIEWS, QueueCache
 from kiemchung.store.rows import (
     Account,
@@ -98,81 +99,23 @@ class _Beside:
     week: str = ""
 
 
-class Store:
+class Store(People):
     """An open store; use it as a context manager, made by `open_store`."""
 
-    def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection, lock: SideLock) -> None:
-        self.path = path
-        self._connection = connection
-        self._lock = lock
-        self._people = threading.RLock()  # ascending keys: one writer of people's rows at a time
-        self._merging = threading.Lock()  # a decision never waits for a merge
-        self._closed = False
-        self.broken = ""  # why the database cannot go on; the owner process has to end then
-        self._queue = QueueCache()
-
-    # -- life ------------------------------------------------------------------------------------
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(
+    def __init__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        path: Path,
+        connection: duckdb.DuckDBPyConnection,
+        lock: SideLock,
+        *,
+        double_share: float = DOUBLE_SHARE,
     ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file, then give the lock back."""
-        if self._closed:
-            return
-        self._closed = True
-        try:
-            self._connection.close()
-        finally:
-            self._lock.release()
-
-    @contextmanager
-    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor of its own: results of a shared one are replaced by the next execute.
-
-        Raises:
-            StoreError: the database says that it cannot go on (disk full, damaged file).
-        """
-        if self._closed:
-            raise StoreError("the store is closed", where=str(self.path))
-        cursor = self._connection.cursor()
-        try:
-            yield cursor
-        except (duckdb.OperationalError, duckdb.InternalError, duckdb.FatalException) as error:
-            text = str(error).splitlines()[0]
-            if isinstance(error, duckdb.FatalException | duckdb.InternalException):
-                self.broken = text
-            raise StoreError(
-                f"the database failed: {text}",
-                where=str(self.path),
-                remedy="make room on the disk and start again; what was acknowledged is kept",
-            ) from error
-        finally:
-            cursor.close()
-
-    @contextmanager
-    def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """One transaction on people's tables, durable when it returns."""
-        with self._people, self._cursor() as cursor:
-            cursor.execute("BEGIN TRANSACTION")
-            try:
-                yield cursor
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
-            cursor.execute("COMMIT")
-
-    def _read(self, query: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
-        with self._cursor() as cursor:
-            return convert.records(cursor, query, parameters)
+        super().__init__(path, connection, lock)
+        self.double_share = double_share
+        self._queue = QueueCache()
+        self.claims = ClaimIndex()
+        self.leases = Leases(self)
+        self.filters = Filters(self)
 
     # -- the batch -------------------------------------------------------------------------------
 
@@ -201,14 +144,20 @@ class Store:
 
     def _merge(self, batch: inbox.ReadBatch) -> None:
         with self._cursor() as cursor:
-            cursor.execute("BEGIN TRANSACTION")
-            try:
-                merge(cursor, batch, now=datetime.now(UTC))
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
-            cursor.execute("COMMIT")
-            self._queue.forget_machine()
+            with prepared(cursor, batch):
+                cursor.execute("BEGIN TRANSACTION")
+                try:
+                    merge(cursor, now=datetime.now(UTC))
+                except BaseException:
+                    cursor.execute("ROLLBACK")
+                    raise
+                cursor.execute("COMMIT")
+            self.claims.rebuild(cursor)
+            drawn = draw(cursor, self.double_share, now=datetime.now(UTC))
+            if drawn.num_rows:
+                with self._writing() as people:
+                    keep_drawn(people, drawn)
+            self._queue.rebuild(cursor)
             try:
                 cursor.execute("CHECKPOINT")
             except duckdb.TransactionException:
@@ -449,7 +398,70 @@ class Store:
         if view not in VIEWS:
             raise InputError(f"no list {view!r}", remedy=f"known: {', '.join(VIEWS)}")
         with self._cursor() as cursor:
-            return self._queue.entries(cursor, account_key=account.key, view=view, week=week)
+            found = self._queue.entries(
+                cursor,
+                account_key=account.key,
+                view=view,
+                week=week,
+                taken=self.leases.taken(account.key),
+            )
+        chosen = self.filters.in_use(account) if view == "queue" else None
+        return found if chosen is None else [e for e in found if chosen.lets_through(e)]
+
+    def behind(
+        self, account: Account, mention_key: int, *, view: str = "queue", week: str | None = None
+    ) -> list[tuple[int, str]]:
+        """Return mention and claim of the entries behind a mention; the list goes round.
+
+        What others have open is left out. Asked before a conclusion, for `next_item` after it.
+        """
+        taken = self.leases.taken(account.key) if account.may_review else frozenset()
+        found = self.queue(account, view=view, week=week)
+        here = next((n for n, e in enumerate(found) if mention_key in e.mention_keys), None)
+        rest = found if here is None else [*found[here + 1 :], *found[:here]]
+        return [(e.mention_key, e.claim_id) for e in rest if e.claim_id not in taken]
+
+    def next_item(self, account: Account, rest: Sequence[tuple[int, str]]) -> int | None:
+        """Take the first of these entries that nobody else has open and return its mention."""
+        if not account.may_review:
+            return rest[0][0] if rest else None
+        return self.leases.first_free(account.key, rest)
+
+    def open_item(self, account: Account, mention_key: int) -> bool:
+        """Take the claim of a mention in hand; False when somebody else has it open.
+
+        A reader takes nothing and always may look.
+        """
+        if not account.may_review:
+            return True
+        claim_id = self._queue.claim_of(mention_key) or self._claim_of(mention_key)
+        return claim_id is None or self.leases.take(account.key, claim_id)
+
+    def _claim_of(self, mention_key: int) -> str | None:
+        rows = self._read("SELECT claim_id FROM mention WHERE mention_key = ?", [mention_key])
+        return str(rows[0]["claim_id"]) if rows else None
+
+    def _hold(self, account: Account, mention_key: int) -> str | None:
+        """Renew the lease behind a conclusion and return the claim.
+
+        Raises:
+            LeaseError: it ran out, and somebody else has the claim open now.
+        """
+        claim_id = self._claim_of(mention_key)
+        mine = claim_id is None or not account.may_review or self.leases.take(account.key, claim_id)
+        if not mine:
+            raise LeaseError("somebody else has this claim open", remedy="go on to the next")
+        return claim_id
+
+    def refresh_queue(self, mention_keys: Sequence[int]) -> None:
+        """Read again how these mentions stand, after a change of what people concluded."""
+        with self._cursor() as cursor:
+            self._queue.refresh(cursor, mention_keys)
+
+    def rebuild_queue(self) -> None:
+        """Build the reading order anew; the old one is served until it is ready."""
+        with self._cursor() as cursor:
+            self._queue.rebuild(cursor)
 
     def item(self, mention_key: int) -> Item | None:
         """Return a mention with all that stands beside it, None when there is no such mention."""
@@ -470,13 +482,14 @@ class Store:
             beside = _Beside()
             if row["jk"] is not None:
                 beside = self._beside(cursor, row["jk"], row["rk"])
+            others = ", ".join(map(str, self.claims.mentions(cursor, mention.claim_id))) or "0"
             copies = convert.records(
                 cursor,
                 "SELECT m.mention_key, a.outlet, a.title, a.url, a.published_at, m.as_of,"
-                " d.decision FROM mention AS m JOIN article AS a USING (article_key)"
+                f" d.decision FROM (SELECT * FROM mention WHERE mention_key IN ({others})) AS m"
+                " JOIN article AS a USING (article_key)"
                 " LEFT JOIN current_review AS d ON d.mention_key = m.mention_key"
                 " WHERE m.claim_id = ? AND m.mention_key <> ?"
-                " AND m.mention_key IN (SELECT mention_key FROM run_mention)"
                 " ORDER BY a.published_at NULLS LAST, m.mention_key LIMIT 50",
                 [mention.claim_id, mention_key],
             )
@@ -614,14 +627,19 @@ class Store:
         cited_passages: Sequence[str] = (),
         note: str = "",
         seconds: float = 0.0,
+        correction: str = "",
+        excepted: Collection[int] = (),
     ) -> bool:
         """Keep the first, blind conclusion; False when this form was sent before.
+
+        ``correction`` is the smallest one that would do, ``excepted`` the copies it does not mean.
 
         Raises:
             InputError: unknown mention, nothing cited for REFUTED, or a passage not shown.
         """
         if decision is Decision.SKIPPED:
             raise InputError("to skip is no conclusion", remedy="use decide()")
+        self._hold(account, mention_key)
         with self._writing() as cursor:
             key = self._check(cursor, account, mention_key, decision, cited_passages)
             if self._sent_before(cursor, form_token):
@@ -642,6 +660,8 @@ class Store:
                     datetime.now(UTC),
                 ],
             )
+            (made,) = cursor.execute("SELECT max(choice_key) FROM blind_choice").fetchone() or (0,)
+            details.keep_choice(cursor, int(made), correction=correction, excepted=excepted)
         return True
 
     def decide(
@@ -658,12 +678,18 @@ class Store:
         note: str = "",
         seconds: float = 0.0,
         opened_from: str = "queue",
+        correction: str = "",
+        excepted: Collection[int] = (),
     ) -> int | None:
         """Add a review and return its id, None when this form was sent before.
 
+        It covers the other mentions of the claim with the same passages, but those ``excepted``.
+
         Raises:
+            LeaseError: somebody else has the claim open.
             InputError: unknown mention, nothing cited for REFUTED, or a passage not shown.
         """
+        claim_id = self._hold(account, mention_key)
         with self._writing() as cursor:
             key = self._check(cursor, account, mention_key, decision, cited_passages)
             if self._sent_before(cursor, form_token):
@@ -690,7 +716,9 @@ class Store:
                 form_token=form_token,
                 undoes=None,
             )
-        self._queue.forget_people()
+            details.keep_review(cursor, self, review, correction=correction, excepted=excepted)
+        self.refresh_queue([mention_key])
+        self.leases.release(account.key, claim_id)
         return review
 
     def undo(self, account: Account, review_id: int | None = None) -> int | None:
@@ -725,7 +753,7 @@ class Store:
                 form_token="",
                 undoes=row["review_key"],
             )
-        self._queue.forget_people()
+        self.refresh_queue([row["mention_key"]])
         return int(row["mention_key"])
 
     @staticmethod
@@ -791,14 +819,7 @@ class Store:
             raise InputError(f"no mention {mention_key}", remedy="load the queue again")
         if decision is Decision.REFUTED and not cited_passages:
             raise InputError("a REFUTED needs a cited passage", remedy="tick at least one")
-        shown = cursor.execute(
-            "SELECT p.passage_id FROM judgement_evidence AS e JOIN passage AS p USING (passage_key)"
-            " WHERE e.judgement_key = ?",
-            [row[0]],
-        ).fetchall()
-        unknown = sorted(set(cited_passages) - {str(p) for (p,) in shown})
-        if unknown:
-            raise InputError(f"{unknown[0]!r} is not among the passages shown")
+        details.check_citations(cursor, mention_key, row[0], cited_passages)
         return None if row[0] is None else int(row[0])
 
     def reviews(self) -> list[Review]:
@@ -829,83 +850,6 @@ class Store:
             " WHERE r.decision <> 'SKIPPED' ORDER BY r.mention_key, e.rank"
         )
         return [DecidedPassage(**(r | {"decision": Decision(r["decision"])})) for r in rows]
-
-    # -- accounts --------------------------------------------------------------------------------
-
-    def add_user(self, name: str, *, role: str = "reviewer") -> str:
-        """Add an account and return its one-time password.
-
-        Raises:
-            InputError: the name is taken or no name, or there is no such role.
-        """
-        with self._writing() as cursor:
-            password = accounts.add(cursor, name, role=role, now=datetime.now(UTC))
-            self._note(cursor, None, "account added", name)
-        return password
-
-    def reset_password(self, name: str) -> str:
-        """Give an account a new one-time password and end its sessions.
-
-        Raises:
-            InputError: there is no such account.
-        """
-        with self._writing() as cursor:
-            password = accounts.reset(cursor, name, now=datetime.now(UTC))
-            self._note(cursor, None, "password reset", name)
-        return password
-
-    def has_changed_password(self, name: str) -> bool:
-        """Say whether the owner of ``name`` has chosen a password; False for no such account."""
-        with self._cursor() as cursor:
-            account = accounts.find(cursor, name)
-        return account is not None and not account.must_change
-
-    def set_demo_user(self, name: str) -> str:
-        """Add ``name`` as a reviewer, or renew its one-time password, and return that."""
-        with self._cursor() as cursor:
-            known = accounts.find(cursor, name) is not None
-        return self.reset_password(name) if known else self.add_user(name)
-
-    def authenticate(self, name: str, password: str) -> Account | None:
-        """Return the account, None for an unknown name, a wrong password or a locked account."""
-        with self._writing() as cursor:
-            account = accounts.authenticate(cursor, name, password, now=datetime.now(UTC))
-            if account is None:
-                self._note(cursor, None, "sign-in refused", sha256_hex(name.encode())[:12])
-        return account
-
-    def open_session(self, account: Account) -> str:
-        """Return a new session token for the browser."""
-        with self._writing() as cursor:
-            self._note(cursor, account.key, "signed in", account.name)
-            return accounts.open_session(cursor, account, now=datetime.now(UTC))
-
-    def session_account(self, token: str) -> Account | None:
-        """Return whose session this is, None when it was ended or has run out."""
-        with self._cursor() as cursor:
-            return accounts.session_account(cursor, token, now=datetime.now(UTC))
-
-    def close_session(self, token: str) -> None:
-        """End a session on the server; the cookie is worth nothing afterwards."""
-        with self._writing() as cursor:
-            accounts.revoke(cursor, token, now=datetime.now(UTC))
-
-    def change_password(self, account: Account, *, old: str, new: str) -> str:
-        """Set a password; return ``wrong``, ``length``, ``same`` or, when it is set, nothing."""
-        with self._writing() as cursor:
-            refused = accounts.change(cursor, account, old=old, new=new, now=datetime.now(UTC))
-            if not refused:
-                self._note(cursor, account.key, "password changed", account.name)
-        return refused
-
-    @staticmethod
-    def _note(
-        cursor: duckdb.DuckDBPyConnection, account_key: int | None, action: str, subject: str
-    ) -> None:
-        cursor.execute(
-            "INSERT INTO audit SELECT coalesce(max(audit_key), 0) + 1, ?, ?, ?, ? FROM audit",
-            [account_key, action, subject, datetime.now(UTC)],
-        )
 
     # -- backup ----------------------------------------------------------------------------------
 

@@ -101,7 +101,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Result:
     plan = make_plan(WEEK, [SAMPLE], settings)
     articles, mentions = stages.read_analysed(plan)
     scored = score(load_truth(), articles, mentions, stages.read_judged(plan))
-    with open_store(store_path(settings)) as store:
+    with open_store(store_path(settings), double_share=settings.double_review_share) as store:
         password = "" if store.has_changed_password(USER) else store.set_demo_user(USER)
     return Result(
         summary=summary,

@@ -131,7 +131,9 @@ def test_no_page_has_a_serious_finding(browser: Any, store: Store) -> None:
 
 def test_axe_finds_what_is_wrong(browser: Any) -> None:
     page = browser.new_page()
-    page.set_content("<html><body><img src=x><input><p style='color:#ccc'>một dòng chữ nhạt</p></body></html>")
+    page.set_content(
+        "<html><body><img src=x><input><p style='color:#ccc'>một dòng chữ nhạt</p></body></html>"
+    )
     found = " ".join(findings(page))
     for name in ("image-alt", "label", "color-contrast", "html-has-lang"):
         assert name in found

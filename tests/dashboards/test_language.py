@@ -39,7 +39,7 @@ def test_every_text_that_is_named_exists_and_every_text_is_named() -> None:
     sources = [*ROOT.glob("templates/*.html"), *ROOT.glob("*.py")]
     for source in sources:
         text = source.read_text(encoding="utf-8")
-        named |= set(re.findall(r"""\b(?:t|say)\(f?["']([a-z_]+\.[\w.]+)["']""", text))
+        named |= set(re.findall(r"""\b(?:t|say)\(\s*f?["']([a-z_]+\.[\w.]+)["']""", text))
         named |= set(re.findall(r"""\bkey=["']([a-z_]+\.[\w.]+)["']""", text))
         stems |= set(re.findall(r"""\b(?:t|say)\(f["']([a-z_.]+)\.\{""", text))
         stems |= set(re.findall(r"""\bt\(["']([a-z_.]+)\.["'] ~""", text))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from dashboards.desk import _structure
+from dashboards.deskview import structure
 from kiemchung.domain import AsOfMethod, Mention
 from kiemchung.store import Item
 from nlp.structure import ClaimKind
@@ -41,7 +41,7 @@ def item() -> Item:
 
 
 def test_the_desk_reads_kind_speaker_context_and_parts() -> None:
-    found = _structure(item())
+    found = structure(item())
     assert found.kind is ClaimKind.RULE
     assert found.said is not None
     assert found.said.role == "giám đốc"

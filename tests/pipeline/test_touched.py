@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from dashboards.touched import Change, Touched, touched
 from kiemchung import reference
 from kiemchung.domain import Decision, Passage
 from kiemchung.store import DecidedPassage, open_store
 from kiemchung.store.inbox import write_batch
 from pipeline.cli import app
-from pipeline.touched import Change, Touched, touched
 from tests.batches import batch
 
 BASE = reference.load()
