@@ -43,9 +43,10 @@ def add_routes(shell: Shell) -> None:
     @app.post("/keys")
     def keys_save(who: Writing, fields: Posted) -> Response:
         sent = {name: str(value)[:60] for name, value in fields.items()}
-        texts = {action: sent.get(action, "") for action in keymap.DEFAULTS}
+        given = {action: sent[action] for action in keymap.DEFAULTS if action in sent}
+        texts = {a: given.get(a, " ".join(keys)) for a, keys in keymap.DEFAULTS.items()}
         try:
-            wanted = keymap.STANDARD if "standard" in sent else keymap.read(texts)
+            wanted = keymap.STANDARD if "standard" in sent else keymap.read(given)
         except keymap.KeyConflictError as error:
             return keys_page(who, texts, say(
                 "keys.conflict", key=keymap.show(error.key),

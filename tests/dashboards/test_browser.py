@@ -188,7 +188,7 @@ def test_keys_are_ignored_while_typing_composing_holding_and_with_modifiers(
         {"key": "1", "altKey": True},
         {"key": "1", "metaKey": True},
         {"key": "u", "shiftKey": True},
-        {"key": "7"},
+        {"key": "q"},
     ):
         desk.page.evaluate(send, options)
     desk.page.click("details.more summary")
@@ -206,6 +206,73 @@ def test_keys_are_ignored_while_typing_composing_holding_and_with_modifiers(
     desk.wait_stage("decide")
     assert desk.page.input_value("textarea[name=note]") == "1n\n"
     assert len(store._read("SELECT * FROM blind_choice WHERE note LIKE '1n%'")) == 1
+
+
+def test_kinds_passages_copies_note_and_correction_by_key_alone(desk: Desk, store: Store) -> None:
+    desk.open("/queue?view=flagged")
+    desk.press("Enter")
+    desk.wait_stage("choose")
+    page = desk.page
+    ticked = "boxes => boxes.map(box => box.value)"
+    desk.press("7")  # opens the kinds; in there the digits tick
+    for key in ("1", "0", "2", "2"):
+        page.keyboard.press(key)
+    assert page.eval_on_selector_all("[name=kind]:checked", ticked) == ["number", "law_expired"]
+    page.keyboard.press("Escape")
+    page.keyboard.press("9")
+    page.keyboard.press("1")
+    page.keyboard.press("5")  # there is no fifth copy: nothing is decided
+    assert page.eval_on_selector_all("[name=copies]:checked", ticked) == []
+    page.keyboard.press("Escape")
+    page.keyboard.press("8")
+    page.keyboard.press("1")
+    assert page.eval_on_selector_all("[name=cite]:checked", ticked) == []
+    page.keyboard.press("1")
+    page.keyboard.press("Escape")
+    page.keyboard.press("-")
+    page.keyboard.type("7 → 5")
+    page.keyboard.press("Escape")
+    page.keyboard.press("0")
+    page.keyboard.type("ghi 123")
+    page.keyboard.press("Escape")
+    page.keyboard.press("+")
+    page.keyboard.type("khong co dau")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#found .empty")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    assert page.get_attribute("#desk", "data-stage") == "choose"
+    desk.press("1")
+    desk.wait_stage("decide")
+    desk.press("Enter")
+    page.wait_for_selector(".saved")
+    (kept,) = store.reviews()
+    assert (kept.note, [str(d) for d in kept.distortions]) == ("ghi 123", ["number", "law_expired"])
+    assert store._read("SELECT correction FROM review_correction") == [{"correction": "7 → 5"}]
+    assert store._read("SELECT covered FROM review_copy") == [{"covered": False}]
+    desk.press("/")
+    page.keyboard.type("luat hien hanh")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search?*")
+    desk.check_calm()
+
+
+def test_a_key_is_caught_where_it_is_chosen_and_works_then(desk: Desk) -> None:
+    desk.open("/keys")
+    desk.page.focus("#key-next")
+    desk.page.keyboard.press("Backspace")
+    desk.page.keyboard.press("j")
+    desk.page.keyboard.press("F2")
+    assert desk.page.input_value("#key-next") == "j F2"
+    desk.page.click("main button.main")
+    desk.page.wait_for_selector("#key-next[value='j F2']")
+    desk.open("/queue")
+    desk.press("Enter")
+    desk.wait_stage("choose")
+    first = desk.item
+    desk.press("j")
+    desk.wait_other(first)
+    desk.check_calm()
 
 
 def test_a_real_composition_decides_nothing(desk: Desk, store: Store) -> None:
