@@ -74,7 +74,10 @@ def test_pairs_labelled_by_people_weigh_more_and_are_reported_by_folds(
     assert int(short.tuned.sum()) == int(long.tuned.sum()) == 90
     assert set(short.weight[short.tuned]) == {joining.TUNE_WEIGHT["short"]}
     assert set(short.weight[~short.tuned]) == {1.0}
-    found = joining.tuned_report(joined, threshold=0.5)
+    whole = joining.on_people(joined, threshold=0.5)
+    assert whole["beats_comparison"] is True  # the labels stand plainly in the encoder's values
+    assert whole["chance_that_it_does_not"] < 0.05
+    found = whole["labelled_by_people"]
     for form in FORMS:
         assert found[form]["pairs"] == 90
         assert found[form]["texts"] == 30
@@ -105,6 +108,7 @@ def test_without_such_pairs_nothing_is_reported() -> None:
     made = _human(40)
     joined = joining.join(_table(made, seed=1), made)
     assert joining.tuned_report(joined, threshold=0.5) == {}
+    assert joining.on_people(joined, threshold=0.5) == {}
 
 
 def test_it_loads_through_the_registry_and_answers(folder: Path) -> None:
