@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from dashboards import memory
 from kiemchung.errors import KiemchungError
 from kiemchung.store import Store, search
 
@@ -44,9 +45,12 @@ class InboxMerger:
     def _work(self) -> None:
         while not self._stop.is_set():
             try:
-                for run_id in self._store.merge_inbox(self._inbox):
+                merged = self._store.merge_inbox(self._inbox)
+                for run_id in merged:
                     LOG.info("merged %s", run_id)
                 search.catch_up(self._store)
+                if merged:
+                    memory.give_back()
                 if self._then is not None:
                     self._then()
                 self.error = ""
