@@ -48,6 +48,19 @@ _CHECKS: Final = (
         "SELECT review_key FROM (SELECT review_key, unnest(cited_passages) AS passage_id"
         " FROM review) ANTI JOIN passage USING (passage_id)",
     ),
+    ("claim {} is in two hands", "SELECT claim_id FROM lease GROUP BY 1 HAVING count(*) > 1"),
+    (
+        "mention {} is planned twice for two reviewers",
+        "SELECT mention_key FROM double_review GROUP BY 1 HAVING count(*) > 1",
+    ),
+    (
+        "adjudication {} without its review",
+        "SELECT adjudication_key FROM adjudication ANTI JOIN review USING (review_key)",
+    ),
+    (
+        "reopening {} without its review",
+        "SELECT reopening_key FROM reopening ANTI JOIN review USING (review_key)",
+    ),
     (
         "run {} has lost rows",
         "SELECT run_id FROM run AS r WHERE"
