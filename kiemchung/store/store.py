@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import duckdb
+import pyarrow as pa
 
 from kiemchung.domain import (
     Accounting,
@@ -132,17 +133,18 @@ class Store(People):
             while taken := inbox.take_over(folder):
                 for path in taken:
                     try:
-                        batch = inbox.read_batch(path)
-                        self._merge(batch)
+                        run_id = self._merge(inbox.read_batch(path))
                     except _BAD_ROWS as error:
                         target = inbox.quarantine(folder, path, str(error))
                         LOG.warning("batch %s refused: %s", target, error)
                         continue
+                    finally:  # its tables may have been larger than all the rest
+                        pa.default_memory_pool().release_unused()
                     inbox.discard(path)
-                    merged.append(batch.run_id)
+                    merged.append(run_id)
         return merged
 
-    def _merge(self, batch: inbox.ReadBatch) -> None:
+    def _merge(self, batch: inbox.ReadBatch) -> str:
         with self._cursor() as cursor:
             with prepared(cursor, batch):
                 cursor.execute("BEGIN TRANSACTION")
@@ -162,6 +164,7 @@ class Store(People):
                 cursor.execute("CHECKPOINT")
             except duckdb.TransactionException:
                 LOG.info("checkpoint put off: a request is reading")
+        return batch.run_id
 
     # -- reading ---------------------------------------------------------------------------------
 
