@@ -186,11 +186,11 @@ def columns(
     left, right, plot = 64.0, 8.0, 190.0
     base, wide = head + plot, WIDTH - left - right
     body = _legend(key, series, 0) if len(series) > 1 else []
-    for value in scale:
-        y = base - plot * value / scale[-1]
+    for mark in scale:
+        y = base - plot * mark / scale[-1]
         body.append(
             f'<path d="M{_n(left)} {_n(y)}H{_n(WIDTH - right)}" stroke="{_LINE}" fill="none"/>'
-            + _text(left - 6, y + 4, number(value, percent=percent), anchor="end")
+            + _text(left - 6, y + 4, number(mark, percent=percent), anchor="end")
         )
     slot = wide / max(len(categories), 1)
     thick = min(slot * 0.72, 46.0)

@@ -63,6 +63,7 @@ def draft(published: Published, *, outlet_names: Mapping[str, str] | None = None
             differences=differences,
             kinds=first.distortions,
             cited=first.cited,
+            correction=first.correction,
             smallest=[d for d in differences if d.claim and d.evidence and d.start >= 0],
         )
     )

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from dashboards import words
+from kiemchung import estimates
 from kiemchung.domain import Decision
+from kiemchung.estimates import WeekEstimate, week_estimate
 from kiemchung.store import Store, WeekCounts
+from kiemchung.store.outlook import week_samples
 
 _Z95: Final = 1.959964
 
@@ -63,6 +66,25 @@ class Estimate:
 
     precision: Share  # of the flagged claims that were concluded: contrary to the passage
     missed: Share  # of the random sample of unflagged claims that was concluded: contrary
+    whole: WeekEstimate | None  # recall and missed claims of the week; None: no judged claims
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the fields of the JSON report."""
+        whole = self.whole
+        return {
+            "precision_of_flags": self.precision.as_dict(),
+            "contrary_in_unflagged_sample": self.missed.as_dict(),
+            "missed_claims": None if whole is None else _bounded(whole.missed),
+            "recall": None if whole is None else _bounded(whole.recall),
+        }
+
+
+def _bounded(found: estimates.Estimate) -> dict[str, object]:
+    """A figure with its interval; without a decided claim there is no figure, only the bounds."""
+    return {
+        "estimate": None if found.value is None else round(found.value, 4),
+        "interval_95": [round(found.low, 4), round(found.high, 4)],
+    }
 
 
 def weekly_estimate(
@@ -72,7 +94,9 @@ def weekly_estimate(
 
     ``concluded`` are the conclusions on the week's flagged claims, copies counted once.
     """
+    sample = next((s for s in week_samples(store) if s.week == week), None)
     return Estimate(
+        whole=None if sample is None else week_estimate(sample),
         precision=Share(count=sum(d is Decision.REFUTED for d in concluded), of=len(concluded)),
         missed=Share(count=counts.sample_refuted, of=counts.sample_decided),
     )

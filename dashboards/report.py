@@ -342,10 +342,7 @@ def as_dict(report: Report) -> dict[str, Any]:
             "status": {str(k): n for k, n in sorted(report.counts.status.items())},
             "not_enough_because": {str(k): n for k, n in sorted(report.counts.nei_reason.items())},
         },
-        "estimate": {
-            "precision_of_flags": report.estimate.precision.as_dict(),
-            "contrary_in_unflagged_sample": report.estimate.missed.as_dict(),
-        },
+        "estimate": report.estimate.as_dict(),
         "flags": [_flag_dict(f) for f in report.found],
         "wrong": {
             "flags_decided_otherwise": [

@@ -51,8 +51,8 @@ class _Asked:
 def _table(key: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> Table:
     return Table(
         key=key,
-        title=say(f"views.{key}.title"),
-        note=say(f"views.{key}.note"),
+        title=say(f"views.heading.{key}"),
+        note=say(f"views.hint.{key}"),
         header=tuple(say(f"views.col.{c}") for c in columns),
         rows=tuple(tuple(_cell(v) for v in row) for row in rows),
     )
@@ -305,7 +305,7 @@ def _crawl(asked: _Asked) -> list[Figure]:
         Figure(
             table=Table(
                 key="alarms",
-                title=say("views.alarms.title"),
+                title=say("views.heading.alarms"),
                 note="" if alarms else say("views.alarms.none"),
                 header=(say("views.col.alarms"),),
                 rows=tuple((a,) for a in alarms),
@@ -338,8 +338,8 @@ def _work(asked: _Asked) -> list[Figure]:
     waiting = len(asked.shell.store.queue(asked.who.account))
     load = Table(
         key="load",
-        title=say("views.load.title"),
-        note=say("views.load.note", waiting=waiting),
+        title=say("views.heading.load"),
+        note=say("views.hint.load", waiting=waiting),
         header=tuple(say(f"views.col.{c}") for c in ("week", "conclusions", "reviewers", "hours")),
         rows=tuple((x.week, x.conclusions, x.reviewers, round(x.hours, 1)) for x in found),
     )
@@ -417,8 +417,8 @@ def spread_figure(shell: Shell, spread: Spread) -> Figure:
     outlets = sorted({shell.outlet(p.outlet) for p in spread.places})
     table = Table(
         key="spread",
-        title=say("views.spread.title"),
-        note=say("views.spread.note"),
+        title=say("views.heading.spread"),
+        note=say("views.hint.spread"),
         header=tuple(
             say(f"views.col.{c}") for c in ("day", "outlet", "article", "about", "week", "decision")
         ),

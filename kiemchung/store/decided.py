@@ -53,6 +53,7 @@ class Decided:
     decided_at: datetime
     distortions: tuple[Distortion, ...]
     cited: tuple[CitedPassage, ...]
+    correction: str  # the smallest one, in the reviewer's words; empty where none was written
     differences: tuple[Difference, ...]  # as the machine marked them, shown to the reviewer
     opt_outs: tuple[str, ...]
     disputed: bool  # reviewers differ and no adjudicator has decided
@@ -63,36 +64,36 @@ class Decided:
         return bool(OPT_OUTS & set(self.opt_outs))
 
 
+# A conclusion covers the copies that its reviewer left ticked. Of an open dispute the latest voice
+# stands in the row, which is only counted.
 _DECIDED: Final = """
-WITH latest AS (
-    SELECT mention_key, account_key, arg_max(decision, review_key) AS decision
-    FROM standing_review
-    WHERE decision <> 'SKIPPED'
-    GROUP BY mention_key, account_key
-),
-voices AS (
-    SELECT mention_key, count(DISTINCT decision) AS n FROM latest GROUP BY mention_key
+WITH said AS (
+    SELECT mention_key, review_key, false AS disputed FROM decided_mention
+    UNION ALL
+    SELECT d.mention_key, max(c.review_key) AS review_key, true AS disputed
+    FROM disputed AS d JOIN counting_review AS c ON c.mention_key = d.mention_key
+    WHERE c.decision <> 'SKIPPED'
+    GROUP BY d.mention_key
 )
 SELECT
-    d.mention_key, d.review_key, d.judgement_key, d.decision, d.created_at, d.distortions,
-    d.cited_passages, m.mention_id, m.claim_id, m.text, m.as_of, a.outlet, a.url, a.title,
-    a.published_at,
+    s.mention_key, s.disputed, d.review_key, d.judgement_key, d.decision, d.created_at,
+    d.distortions, m.mention_id, m.claim_id, m.text, m.as_of, a.outlet, a.url, a.title,
+    a.published_at, coalesce(k.correction, '') AS correction,
     (SELECT list(o.opt_out ORDER BY o.opt_out) FROM article_opt_out AS o
-     WHERE o.article_key = a.article_key) AS opt_outs,
-    v.n > 1 AND p.role NOT IN ('adjudicator', 'admin') AS disputed
-FROM current_review AS d
-JOIN mention AS m ON m.mention_key = d.mention_key
+     WHERE o.article_key = a.article_key) AS opt_outs
+FROM said AS s
+JOIN review AS d ON d.review_key = s.review_key
+JOIN mention AS m ON m.mention_key = s.mention_key
 JOIN article AS a ON a.article_key = m.article_key
-JOIN account AS p ON p.account_key = d.account_key
-JOIN voices AS v ON v.mention_key = d.mention_key
-WHERE d.decision <> 'SKIPPED'
-    AND (?::VARCHAR IS NULL OR d.mention_key IN (
+LEFT JOIN review_correction AS k ON k.review_key = s.review_key
+WHERE (?::VARCHAR IS NULL OR s.mention_key IN (
         SELECT x.mention_key FROM run_mention AS x JOIN run AS r USING (run_key) WHERE r.week = ?
     ))
-    AND (?::BIGINT IS NULL OR d.mention_key = ?)
-ORDER BY d.mention_key
+    AND (?::BIGINT IS NULL OR s.mention_key = ?)
+ORDER BY s.mention_key
 """
-# The wording that lay before the reviewer; of a passage cited from elsewhere, the latest one.
+# The wording that was cited; a conclusion of an older program names the passage only, and then it
+# is the wording that lay before the reviewer.
 _CITED: Final = """
 SELECT w.review_key, w.place, p.*
 FROM (
@@ -102,11 +103,14 @@ FROM (
     WHERE list_contains(?::BIGINT[], review_key)
 ) AS w
 JOIN passage AS p ON p.passage_id = w.passage_id
+LEFT JOIN review_citation AS c
+    ON c.review_key = w.review_key AND c.passage_key = p.passage_key
 LEFT JOIN judgement_evidence AS e
     ON e.judgement_key = w.judgement_key AND e.passage_key = p.passage_key
 QUALIFY row_number() OVER (
     PARTITION BY w.review_key, w.place
-    ORDER BY (e.passage_key IS NULL)::INTEGER, p.passage_key DESC
+    ORDER BY (c.passage_key IS NULL)::INTEGER, (e.passage_key IS NULL)::INTEGER,
+        p.passage_key DESC
 ) = 1
 ORDER BY w.review_key, w.place
 """
@@ -194,6 +198,7 @@ def _decided(
         decided_at=at,
         distortions=tuple(Distortion(d) for d in r["distortions"]),
         cited=tuple(cited),
+        correction=r["correction"],
         differences=tuple(differences),
         opt_outs=tuple(r["opt_outs"] or ()),
         disputed=bool(r["disputed"]),

@@ -29,6 +29,7 @@ from kiemchung.store.decided import (
     decided,
     publishable,
 )
+from kiemchung.store.double import Cause, adjudicate, disputes
 from kiemchung.store.inbox import write_batch
 from kiemchung.tabular import plain_cell
 from pipeline.claimreview import RATINGS, claim_review
@@ -201,6 +202,7 @@ rows = st.builds(
     decided_at=st.just(AT),
     distortions=st.just(()),
     cited=st.lists(passages, max_size=2).map(tuple),
+    correction=st.just("") | words,
     differences=st.lists(
         st.builds(Difference, kind=st.sampled_from(Distortion), claim=words, evidence=words),
         max_size=2,
@@ -252,7 +254,17 @@ def test_reviewers_who_differ_hold_a_conclusion_back_until_it_is_adjudicated(
     assert (found.found, found.disputed) == ((), 2)
     done = export(store, "claimreview", out=tmp_path / "a", imprint=IMPRINT)
     assert (done.rows, done.disputed) == (0, 2)
-    conclude(store, person(store, "chi", "adjudicator"), Decision.REFUTED)
+    chi = person(store, "chi", "adjudicator")
+    for dispute in disputes(store):
+        adjudicate(
+            store,
+            chi,
+            dispute.mention_key,
+            Decision.REFUTED,
+            cause=Cause.SLIP,
+            form_token=f"j{dispute.mention_key}",
+            cited_passages=[NEW_PASSAGE.passage_id],
+        )
     found = publishable(decided(store))
     assert found.disputed == 0
     assert [p.first.decision for p in found.found] == [Decision.REFUTED]
