@@ -123,6 +123,7 @@ def add_routes(shell: Shell) -> None:
             actions=list(ACTIONS),
             key_of={action: key for key, action in ACTIONS.items()},
             names=[u.name for u in store.users()],
+            roles=ROLES,
         )
 
 

@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
+from typing import Final
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -35,6 +37,9 @@ from dashboards.security import SecurityHeaders, Tokens
 from dashboards.shell import Shell
 from kiemchung import reference
 from kiemchung.store import Store
+
+THREADS: Final = 8
+"""Requests worked on at once. Each takes milliseconds, and each thread keeps memory of its own."""
 
 
 def create_app(
@@ -74,6 +79,7 @@ def create_app(
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        current_default_thread_limiter().total_tokens = THREADS
         if merger is not None:
             merger.start()
         yield

@@ -199,25 +199,15 @@ def add_routes(shell: Shell) -> None:
         answer.headers["HX-Push-Url"] = address
         return answer
 
-    def refusal(item: Item, given: Sent) -> str:
-        """Return why a conclusion cannot be kept, in words for the reviewer."""
-        if given.decision is Decision.REFUTED and not given.cite:
-            return say("desk.cite_needed")
-        if deskview.own_ids(item, given.cite) - {
-            p.passage_id
-            for p in details.passages_named(store, deskview.own_ids(item, given.cite))
-            if p.valid_from <= item.mention.as_of
-            and (p.valid_to is None or item.mention.as_of < p.valid_to)
-        }:
-            return say("desk.bad_citation")
-        return ""
-
     def again(
-        request: Request, who: Visitor, item: Item, where: Place, given: Sent, text: str
+        request: Request, who: Visitor, key: int, where: Place, given: Sent, name: str
     ) -> Response:
-        """Show the form once more as it was filled in."""
+        """Show the form once more as it was filled in, with what is wrong."""
         template = "desk.html" if request.headers.get("hx-request") else "item.html"
-        return desk(who, item, where, template=template, problem=text, status=422, given=given)
+        text = say(f"problem.{name}")
+        return desk(
+            who, wanted(key), where, template=template, problem=text, status=422, given=given
+        )
 
     @app.post("/item/{mention_key}/find")
     def find(
@@ -243,20 +233,25 @@ def add_routes(shell: Shell) -> None:
         seconds = tokens.read_form(given.token, who.session, mention_key, "choose")
         if seconds is None:
             raise HTTPException(409, say("refused.stale"))
-        item = wanted(mention_key)
         if given.decision is None:
             raise HTTPException(422, say("refused.invalid"))
-        if problem := refusal(item, given):
-            return again(request, who, item, where, given, problem)
-        if given.decision is Decision.SKIPPED:
-            rest = store.behind(who.account, mention_key, view=where.view, week=where.week)
-            store.decide(
-                who.account, mention_key, given.decision,
-                opened_from=where.view, seconds=seconds, **given.facts,
-            )  # fmt: skip
-            return go_on(request, who, store.next_item(who.account, rest), where, given.decision)
-        if store.blind_choice(who.account, mention_key) is None:
-            store.choose(who.account, mention_key, given.decision, seconds=seconds, **given.facts)
+        if given.decision is Decision.REFUTED and not given.cite:
+            return again(request, who, mention_key, where, given, "cite_needed")
+        try:
+            if given.decision is Decision.SKIPPED:
+                rest = store.behind(who.account, mention_key, view=where.view, week=where.week)
+                store.decide(
+                    who.account, mention_key, given.decision,
+                    opened_from=where.view, seconds=seconds, **given.facts,
+                )  # fmt: skip
+                following = store.next_item(who.account, rest)
+                return go_on(request, who, following, where, given.decision)
+            if store.blind_choice(who.account, mention_key) is None:
+                store.choose(
+                    who.account, mention_key, given.decision, seconds=seconds, **given.facts
+                )
+        except details.CitationError:
+            return again(request, who, mention_key, where, given, "bad_citation")
         return go_on(request, who, mention_key, where, None)
 
     @app.post("/item/{mention_key}/decide")
@@ -267,17 +262,19 @@ def add_routes(shell: Shell) -> None:
         first = store.blind_choice(who.account, mention_key)
         if seconds is None or first is None:
             raise HTTPException(409, say("refused.stale"))
-        item = wanted(mention_key)
         if given.decision is None:
             raise HTTPException(422, say("refused.invalid"))
-        if problem := refusal(item, given):
-            return again(request, who, item, where, given, problem)
+        if given.decision is Decision.REFUTED and not given.cite:
+            return again(request, who, mention_key, where, given, "cite_needed")
         rest = store.behind(who.account, mention_key, view=where.view, week=where.week)
-        store.decide(
-            who.account, mention_key, given.decision,
-            decision_before_model=first.decision, shown_model=True,
-            opened_from=where.view, seconds=seconds, **given.facts,
-        )  # fmt: skip
+        try:
+            store.decide(
+                who.account, mention_key, given.decision,
+                decision_before_model=first.decision, shown_model=True,
+                opened_from=where.view, seconds=seconds, **given.facts,
+            )  # fmt: skip
+        except details.CitationError:
+            return again(request, who, mention_key, where, given, "bad_citation")
         return go_on(request, who, store.next_item(who.account, rest), where, given.decision)
 
     @app.post("/undo")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kiemchung.errors import KiemchungError
-from kiemchung.store import Store, search
+from kiemchung.store import Store, claims, search
 
 LOG = logging.getLogger(__name__)
 Merged = Callable[[Store, Sequence[str]], None]
@@ -46,6 +46,10 @@ class InboxMerger:
         self._thread.join(timeout=30)
 
     def _work(self) -> None:
+        try:
+            claims.warm(self._store)
+        except KiemchungError as error:  # the first request will say so, too
+            LOG.error("the store could not be read at the start: %s", error)
         while not self._stop.is_set():
             try:
                 done = self._store.merge_inbox(self._inbox)

@@ -81,7 +81,8 @@
       if (go) { event.preventDefault(); document.getElementById(go).click(); }
       return;
     }
-    if (event.shiftKey && event.key.length > 1) return;
+    // Shift is needed for a sign on many keyboards, never for a letter, a digit or an arrow.
+    if (event.shiftKey && (event.key.length > 1 || /[a-z0-9]/i.test(event.key))) return;
     if (event.key === "Enter" && event.target instanceof Element) {
       if (event.target.closest("input")) event.preventDefault(); // else it presses the first button
       if (event.target.closest("a, button, summary, input")) return; // the element's own meaning

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -29,6 +30,8 @@ SESSION_TIME: Final = timedelta(hours=12)
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 # No 0, 1, l, o: the one-time password is read from a terminal and typed.
 _ALPHABET: Final = "23456789abcdefghijkmnpqrstuvwxyz"
+# A hash takes 19 MB on purpose; many sign-ins at once must not take many times that.
+_HASHING: Final = threading.Semaphore(2)
 _HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
 
@@ -44,13 +47,15 @@ def token_hash(token: str) -> str:
 
 def hash_password(password: str) -> str:
     """Return the argon2id hash of ``password``."""
-    return _HASHER.hash(password)
+    with _HASHING:
+        return _HASHER.hash(password)
 
 
 def matches(password: str, stored: str) -> bool:
     """Say whether ``password`` is the one hashed in ``stored``."""
     try:
-        return _HASHER.verify(stored, password)
+        with _HASHING:
+            return _HASHER.verify(stored, password)
     except (VerificationError, InvalidHashError):
         return False
 

@@ -6,10 +6,14 @@ Two arrays of eight bytes a mention, 16 MB at a million; built behind each merge
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from kiemchung.store.store import Store
 
 
 class ClaimIndex:
@@ -45,3 +49,14 @@ class ClaimIndex:
         value = np.uint64(wanted)
         first, last = np.searchsorted(hashes, value), np.searchsorted(hashes, value, side="right")
         return sorted(int(k) for k in keys[first:last])
+
+
+def warm(store: Store) -> None:
+    """Build what the first request would wait for: the index of the claims and the reading order.
+
+    Raises:
+        StoreError: the database failed.
+    """
+    with store._cursor() as cursor:
+        store.claims.rebuild(cursor)
+    store.rebuild_queue()

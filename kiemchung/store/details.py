@@ -6,9 +6,9 @@ finds, and the smallest correction. A conclusion's details are written in its tr
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final
 
 import duckdb
@@ -36,7 +36,12 @@ _LATEST: Final = (
     f"(SELECT {_PASSAGE} FROM passage AS p"
     " QUALIFY row_number() OVER (PARTITION BY p.passage_id ORDER BY p.passage_key DESC) = 1)"
 )
+_NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 _HOLDS: Final = "valid_from <= ? AND (valid_to IS NULL OR valid_to > ?)"
+
+
+class CitationError(InputError):
+    """A passage that cannot be cited for this claim."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,34 +125,30 @@ def history(store: Store, mention_key: int) -> History:
     """Return all that is known of the claim of a mention; empty for an unknown one."""
     with store._cursor() as cursor:
         found = cursor.execute(
-            "SELECT m.claim_id, coalesce(j.evidence_sha256, '') FROM mention AS m"
-            " LEFT JOIN current_judgement AS c ON c.mention_key = m.mention_key"
-            " LEFT JOIN judgement AS j ON j.judgement_key = c.judgement_key"
-            " WHERE m.mention_key = ?",
-            [mention_key],
+            "SELECT claim_id FROM mention WHERE mention_key = ?", [mention_key]
         ).fetchone()
         if found is None:
             return History(places=(), decisions=())
-        claim_id, evidence = str(found[0]), str(found[1])
-        keys = sorted({mention_key, *store.claims.mentions(cursor, claim_id)})
-        inside = ", ".join(map(str, keys))
-        places = convert.records(
+        claim_id = str(found[0])
+        inside = _list({mention_key, *store.claims.mentions(cursor, claim_id)})
+        mentions = convert.records(
             cursor,
-            f"WITH m AS (SELECT * FROM mention WHERE mention_key IN ({inside})),"
-            " c AS (SELECT mention_key, max(run_key) AS run_key,"
-            " arg_max(judgement_key, run_key) AS judgement_key FROM run_judgement"
-            f" WHERE mention_key IN ({inside}) GROUP BY mention_key)"
-            " SELECT m.mention_key, m.as_of, a.outlet, a.title, a.url, a.story_id, a.published_at,"
-            " coalesce(r.week, '') AS week, coalesce(j.evidence_sha256, '') = ? AS same_passages,"
-            " d.decision, coalesce(d.as_copy, false) AS as_copy"
-            " FROM m JOIN article AS a USING (article_key)"
-            " LEFT JOIN c ON c.mention_key = m.mention_key"
-            " LEFT JOIN run AS r ON r.run_key = c.run_key"
-            " LEFT JOIN judgement AS j ON j.judgement_key = c.judgement_key"
-            " LEFT JOIN decided_mention AS d ON d.mention_key = m.mention_key"
-            " WHERE m.claim_id = ? ORDER BY a.published_at NULLS LAST, m.mention_key",
-            [evidence, claim_id],
+            "SELECT mention_key, article_key, as_of FROM mention"
+            f" WHERE mention_key IN ({inside}) AND claim_id = ?",
+            [claim_id],
         )
+        inside = _list(m["mention_key"] for m in mentions)
+        articles = {
+            a["article_key"]: a
+            for a in convert.records(
+                cursor,
+                "SELECT article_key, outlet, title, url, story_id, published_at FROM article"
+                f" WHERE article_key IN ({_list(m['article_key'] for m in mentions)})",
+            )
+        }
+        judged = _judged(cursor, inside)
+        weeks = dict(cursor.execute("SELECT run_key, week FROM run").fetchall())
+        settled = _settled(cursor, [m["mention_key"] for m in mentions])
         decisions = convert.records(
             cursor,
             "SELECT r.review_key, r.mention_key, r.decision, a.name AS reviewer, r.created_at,"
@@ -165,21 +166,26 @@ def history(store: Store, mention_key: int) -> History:
             " WHERE m.claim_id = ? AND r.decision <> 'SKIPPED' ORDER BY r.review_key DESC",
             [claim_id],
         )
+    evidence = judged.get(mention_key, (0, ""))[1]
+    places = [
+        Place(
+            mention_key=m["mention_key"],
+            outlet=articles[m["article_key"]]["outlet"],
+            title=articles[m["article_key"]]["title"],
+            url=articles[m["article_key"]]["url"],
+            story_id=articles[m["article_key"]]["story_id"],
+            published_at=convert.utc(articles[m["article_key"]]["published_at"]),
+            as_of=m["as_of"],
+            week=str(weeks.get(judged.get(m["mention_key"], (0, ""))[0], "")),
+            same_passages=judged.get(m["mention_key"], (0, ""))[1] == evidence,
+            decision=settled[m["mention_key"]][0] if m["mention_key"] in settled else None,
+            as_copy=settled.get(m["mention_key"], (None, m["mention_key"]))[1] != m["mention_key"],
+        )
+        for m in mentions
+    ]
+    places.sort(key=lambda p: (p.published_at is None, p.published_at or _NEVER, p.mention_key))
     return History(
-        places=tuple(
-            Place(
-                published_at=convert.utc(p["published_at"]),
-                decision=convert.optional(Decision, p["decision"]),
-                **{
-                    name: p[name]
-                    for name in (
-                        "mention_key", "outlet", "title", "url", "story_id", "as_of", "week",
-                        "same_passages", "as_copy",
-                    )
-                },
-            )
-            for p in places
-        ),
+        places=tuple(places),
         decisions=tuple(
             PastDecision(
                 review_id=d["review_key"],
@@ -238,8 +244,8 @@ def successors(store: Store, ids: Collection[str]) -> dict[str, Passage]:
     if not ids:
         return {}
     rows = store._read(
-        f"SELECT * FROM {_LATEST} AS p WHERE list_contains(?::VARCHAR[], supersedes)"
-        " ORDER BY valid_from DESC",
+        f"SELECT {_PASSAGE} FROM passage AS p WHERE list_contains(?::VARCHAR[], supersedes)"
+        " ORDER BY passage_key",  # of several wordings the one that was stored last
         [sorted(ids)],
     )
     return {r["supersedes"]: convert.passage(r) for r in rows}
@@ -254,7 +260,7 @@ def check_citations(
     """Refuse what nobody could cite.
 
     Raises:
-        InputError: a passage that was neither shown nor is in force on the day of the claim, or
+        CitationError: a passage that was neither shown nor is in force on the day of the claim, or
             too many of one's own.
     """
     wanted = set(cited)
@@ -279,12 +285,12 @@ def check_citations(
         ).fetchall()
     }
     for passage_id in sorted(own - held):
-        raise InputError(
+        raise CitationError(
             f"{passage_id!r} is not among the passages shown, nor in force on that day",
             remedy="look it up again from the desk",
         )
     if len(own) > MAX_OWN:
-        raise InputError(f"{len(own)} passages of one's own", remedy=f"cite up to {MAX_OWN}")
+        raise CitationError(f"{len(own)} passages of one's own", remedy=f"cite up to {MAX_OWN}")
 
 
 # -- beside a conclusion -------------------------------------------------------------------------
@@ -362,22 +368,35 @@ def keep_review(
     others = [k for k in store.claims.mentions(cursor, claim_id) if k != mention_key]
     if not others:
         return
-    inside = ", ".join(map(str, others))
-    settled = sorted(_settled_elsewhere(cursor, others, mention_key))
+    settled = _settled_elsewhere(cursor, others, mention_key)
+    judged = _judged(cursor, _list([mention_key, *others]))
+    evidence = judged.get(mention_key, (0, ""))[1]
+    same = [k for k in others if judged.get(k, (0, ""))[1] == evidence and k not in settled]
     cursor.execute(
-        "WITH c AS (SELECT mention_key, arg_max(judgement_key, run_key) AS judgement_key"
-        f" FROM run_judgement WHERE mention_key IN ({inside}) GROUP BY mention_key)"
-        " INSERT INTO review_copy SELECT ?, m.mention_key,"
-        " NOT list_contains(?::BIGINT[], m.mention_key)"
-        f" FROM (SELECT * FROM mention WHERE mention_key IN ({inside})) AS m"
-        " LEFT JOIN c USING (mention_key)"
-        " LEFT JOIN judgement AS j ON j.judgement_key = c.judgement_key"
-        f" WHERE m.mention_key NOT IN (SELECT unnest(?::BIGINT[]))"
-        " AND m.claim_id = ? AND coalesce(j.evidence_sha256, '') = coalesce("
-        "  (SELECT evidence_sha256 FROM judgement WHERE judgement_key = ?), '')"
-        " ORDER BY m.mention_key",
-        [review_key, sorted(excepted), settled, claim_id, judgement_key],
+        "INSERT INTO review_copy SELECT ?, mention_key, NOT list_contains(?::BIGINT[], mention_key)"
+        f" FROM mention WHERE mention_key IN ({_list(same)}) AND claim_id = ? ORDER BY mention_key",
+        [review_key, sorted(excepted), claim_id],
     )
+
+
+def _list(keys: Iterable[int]) -> str:
+    """Return keys, our own integers, as literals: so the scans skip the blocks without them."""
+    return ", ".join(str(int(k)) for k in keys) or "-1"
+
+
+def _judged(cursor: duckdb.DuckDBPyConnection, inside: str) -> dict[int, tuple[int, str]]:
+    """Return the run and the hash of the passages that count for each of these mentions."""
+    rows = cursor.execute(
+        "SELECT mention_key, max(run_key), arg_max(judgement_key, run_key) FROM run_judgement"
+        f" WHERE mention_key IN ({inside}) GROUP BY mention_key"
+    ).fetchall()
+    hashes = dict(
+        cursor.execute(
+            "SELECT judgement_key, evidence_sha256 FROM judgement"
+            f" WHERE judgement_key IN ({_list(j for _, _, j in rows)})"
+        ).fetchall()
+    )
+    return {int(k): (int(run), str(hashes.get(j, ""))) for k, run, j in rows}
 
 
 def _settled_elsewhere(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from kiemchung.estimates import TimeBox, WeekSample, time_box
+from kiemchung.estimates import Estimate, TimeBox, WeekSample, time_box, weighted_share
 from kiemchung.priority import Urgency, urgency
 from kiemchung.store.rows import Account, QueueEntry
 
@@ -49,7 +49,7 @@ class Outlook:
     box: TimeBox | None  # None: nobody's pace was measured yet
     own_pace: bool
     waiting: int
-    missed_per_week: float | None  # refuted claims without a flag, estimated from the sample
+    missed: Estimate | None  # refuted claims without a flag in a week, from the sample
 
 
 def outlook(store: Store, account: Account, minutes: float) -> Outlook:
@@ -64,12 +64,20 @@ def outlook(store: Store, account: Account, minutes: float) -> Outlook:
     seconds, own = pace(store, account)
     missed = None
     if decided:
-        missed = refuted / decided * sum(s.unflagged for s in samples) / len(samples)
+        a_week = sum(s.unflagged for s in samples) / len(samples)
+        share = weighted_share(
+            [w for s in samples for w in s.refuted_weights],
+            [w for s in samples for w in s.decided_weights],
+            population=sum(s.unflagged for s in samples),
+        )
+        missed = Estimate(
+            value=(share.value or 0.0) * a_week, low=share.low * a_week, high=share.high * a_week
+        )
     return Outlook(
         box=time_box(minutes, seconds, chances),
         own_pace=own,
         waiting=len(entries),
-        missed_per_week=missed,
+        missed=missed,
     )
 
 

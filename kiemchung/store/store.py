@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import duckdb
+import pyarrow as pa
 
 from kiemchung.domain import (
     Accounting,
@@ -91,6 +92,11 @@ _REVIEWS: Final = (
 )
 
 
+def _current(mention_key: int) -> str:
+    """Return the current judgement of one mention as a table, not made of all mentions."""
+    return f"(SELECT * FROM current_judgement WHERE mention_key = {int(mention_key)})"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Beside:
     judgement: Judgement | None = None
@@ -132,17 +138,18 @@ class Store(People):
             while taken := inbox.take_over(folder):
                 for path in taken:
                     try:
-                        batch = inbox.read_batch(path)
-                        self._merge(batch)
+                        run_id = self._merge(inbox.read_batch(path))
                     except _BAD_ROWS as error:
                         target = inbox.quarantine(folder, path, str(error))
                         LOG.warning("batch %s refused: %s", target, error)
                         continue
+                    finally:  # its tables may have been larger than all the rest
+                        pa.default_memory_pool().release_unused()
                     inbox.discard(path)
-                    merged.append(batch.run_id)
+                    merged.append(run_id)
         return merged
 
-    def _merge(self, batch: inbox.ReadBatch) -> None:
+    def _merge(self, batch: inbox.ReadBatch) -> str:
         with self._cursor() as cursor:
             with prepared(cursor, batch):
                 cursor.execute("BEGIN TRANSACTION")
@@ -162,6 +169,7 @@ class Store(People):
                 cursor.execute("CHECKPOINT")
             except duckdb.TransactionException:
                 LOG.info("checkpoint put off: a request is reading")
+        return batch.run_id
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -471,7 +479,7 @@ class Store(People):
                 f"SELECT {_MENTION}, a.* EXCLUDE (article_key, article_id),"
                 f" {_OPT_OUTS} AS opt_outs, c.judgement_key AS jk,"
                 " c.run_key AS rk FROM mention AS m JOIN article AS a USING (article_key)"
-                " LEFT JOIN current_judgement AS c ON c.mention_key = m.mention_key"
+                f" LEFT JOIN {_current(mention_key)} AS c ON c.mention_key = m.mention_key"
                 " WHERE m.mention_key = ?",
                 [mention_key],
             )
@@ -488,7 +496,8 @@ class Store(People):
                 "SELECT m.mention_key, a.outlet, a.title, a.url, a.published_at, m.as_of,"
                 f" d.decision FROM (SELECT * FROM mention WHERE mention_key IN ({others})) AS m"
                 " JOIN article AS a USING (article_key)"
-                " LEFT JOIN current_review AS d ON d.mention_key = m.mention_key"
+                f" LEFT JOIN (SELECT * FROM current_review WHERE mention_key IN ({others})) AS d"
+                " ON d.mention_key = m.mention_key"
                 " WHERE m.claim_id = ? AND m.mention_key <> ?"
                 " ORDER BY a.published_at NULLS LAST, m.mention_key LIMIT 50",
                 [mention.claim_id, mention_key],
@@ -599,7 +608,7 @@ class Store(People):
         rows = self._read(
             "SELECT b.* FROM blind_choice AS b LEFT JOIN judgement AS j"
             " ON j.judgement_key = b.judgement_key"
-            " LEFT JOIN current_judgement AS c ON c.mention_key = b.mention_key"
+            f" LEFT JOIN {_current(mention_key)} AS c ON c.mention_key = b.mention_key"
             " LEFT JOIN judgement AS k ON k.judgement_key = c.judgement_key"
             " WHERE b.mention_key = ? AND b.account_key = ?"
             " AND coalesce(j.evidence_sha256, '-') = coalesce(k.evidence_sha256, '-')"
@@ -811,7 +820,7 @@ class Store(People):
         if not account.may_review:
             raise InputError(f"{account.name} may only read", remedy="ask for another role")
         row = cursor.execute(
-            "SELECT c.judgement_key FROM mention AS m LEFT JOIN current_judgement AS c"
+            f"SELECT c.judgement_key FROM mention AS m LEFT JOIN {_current(mention_key)} AS c"
             " ON c.mention_key = m.mention_key WHERE m.mention_key = ?",
             [mention_key],
         ).fetchone()

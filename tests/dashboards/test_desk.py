@@ -202,8 +202,10 @@ def test_keys_of_ones_own_are_kept_for_the_account_and_shown(
     enrol(copied, "binh")
     binh = browser_of()  # type: ignore[call-arg]
     binh.sign_in("binh", "mật khẩu đủ dài")
-    binh.get(f"/item/{key}")
-    assert 'rel="next" data-key="ArrowRight n"' in binh.page
+    binh.get("/queue")
+    assert 'data-key="u"' in binh.page
+    an.get("/queue")
+    assert 'data-key=""' in an.page
     an.get("/keys")
     an.post("/keys", standard="1")
     an.get(f"/item/{key}")

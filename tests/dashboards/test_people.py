@@ -200,7 +200,7 @@ def test_a_disagreement_is_adjudicated_with_its_cause(store: Store, people: Peop
     assert phan.get(f"/adjudicate/{key}") == 404
     admin = people("quan", "admin")
     admin.get("/admin/audit?action=adjudicated&name=phan")
-    assert "REFUTED (other_day)" in admin.page
+    assert "Trái với căn cứ (khác ngày)" in admin.page
     admin.get("/admin/audit?action=concluded&name=phan")
     assert "Không có việc nào" in admin.page
 

@@ -11,7 +11,7 @@ import pytest
 
 from kiemchung.domain import Decision, Distortion
 from kiemchung.errors import InputError
-from kiemchung.store import Account, Store, details, open_store, search
+from kiemchung.store import Account, Store, claims, details, open_store, search
 from kiemchung.store.inbox import write_batch
 from kiemchung.store.preferences import preference, set_preference
 from kiemchung.store.search import Query
@@ -255,3 +255,20 @@ def test_preferences_are_appended_and_the_latest_counts(store: Store) -> None:
     assert len(store._read("SELECT * FROM preference")) == 3
     with pytest.raises(InputError, match="too long"):
         set_preference(store, an, "keys", "x" * 5000)
+
+
+def test_a_warm_store_reads_nothing_more_for_its_first_list(store: Store) -> None:
+    path, keys = store.path, copies_of(store)
+    store.close()
+    with open_store(path) as again:
+        assert again.claims._arrays is None
+        claims.warm(again)
+        claim_id = str(
+            again._read("SELECT claim_id FROM mention WHERE mention_key = ?", keys[:1])[0][
+                "claim_id"
+            ]
+        )
+        again.claims.rebuild = None  # type: ignore[assignment, method-assign]
+        with again._cursor() as cursor:
+            assert again.claims.mentions(cursor, claim_id) == keys
+            assert again.claims.mentions(cursor, "no such claim") == []
