@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from dashboards import memory
 from kiemchung.errors import KiemchungError
 from kiemchung.store import Store, claims, search
 
@@ -58,6 +59,8 @@ class InboxMerger:
                 if done and self._merged is not None:
                     self._merged(self._store, done)
                 search.catch_up(self._store)
+                if done:
+                    memory.give_back()
                 if self._then is not None:
                     self._then()
                 self.error = ""

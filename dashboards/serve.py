@@ -15,6 +15,7 @@ from typing import Final
 
 import uvicorn
 
+from dashboards import memory
 from dashboards.app import create_app
 from dashboards.merger import Merged
 from kiemchung.errors import InputError, StoreError
@@ -76,6 +77,7 @@ def serve(
         StoreLockedError: another process owns the store.
         StoreError: the store cannot be opened, or the database failed and has to be opened anew.
     """
+    memory.share_heaps()
     with (
         _listen(host, port) as listener,
         open_store(store_path, double_share=double_share) as store,

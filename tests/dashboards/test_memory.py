@@ -1,0 +1,50 @@
+"""Eight threads that allocate do not keep eight heaps."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CODE = """
+import ctypes, sys, threading
+from dashboards import memory
+if sys.argv[1] == "shared":
+    memory.share_heaps()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+gate = threading.Barrier(8)
+places = []
+def work():
+    gate.wait()
+    places.append([libc.malloc(5000) for _ in range(50)])
+    gate.wait()
+threads = [threading.Thread(target=work) for _ in range(8)]
+for t in threads: t.start()
+for t in threads: t.join()
+# A heap of a thread is aligned to 64 MB: its number is what stands above.
+print(len({p >> 26 for held in places for p in held}))
+memory.give_back()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's heaps are meant")
+def test_threads_share_their_heaps() -> None:
+    def heaps(how: str) -> int:
+        done = subprocess.run(
+            [sys.executable, "-c", CODE, how],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return int(done.stdout)
+
+    assert heaps("shared") <= 3
+    assert heaps("shared") <= heaps("apart")
