@@ -21,4 +21,9 @@ LEAST = {
     "GET /admin/audit": "admin", "POST /admin/recheck": "admin",
     "GET /jump": "reader", "GET /search": "reader", "GET /keys": "reader", "POST /keys": "reader",
     "POST /item/{mention_key}/find": "reviewer",
+    "GET /views": "reader", "GET /views/{page}": "reader", "GET /views/claim/{mention_key}": "reader",
+    "GET /corrections": "reader", "POST /corrections": "reviewer",
+    "GET /item/{mention_key}/draft": "reader", "GET /item/{mention_key}/draft.txt": "reader",
+    "POST /corrections/{key}/resolve": "adjudicator", "GET /report/{week}": "reader",
+    "GET /views/claim/{mention_key}/spread.csv": "reader", "GET /views/{page}/{key}.csv": "reader",
 }  # fmt: skip

@@ -187,7 +187,7 @@ def test_a_device_that_cannot_be_had_is_told_in_one_line(monkeypatch: pytest.Mon
     with pytest.raises(InputError, match="no device 'tpu'"):
         list(scoring.score(pair, device="tpu"))
     with pytest.raises(InputError, match="has no encoder"):
-        list(scoring.score(pair, device="cuda"))
+        list(scoring.score(pair, folder=registry.PLAIN, device="cuda"))
     assert list(scoring.score(pair, device="auto")) == list(scoring.score(pair))
     monkeypatch.setitem(sys.modules, "torch", None)
     assert batched.choose_device("auto", has_encoder=True) == "cpu"
@@ -210,4 +210,4 @@ def test_torch_without_a_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_folder_without_an_encoder_is_refused() -> None:
     with pytest.raises(ModelError, match="no encoder in it"):
-        batched.load(registry.DEFAULT, device="cpu")
+        batched.load(registry.PLAIN, device="cpu")

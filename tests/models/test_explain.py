@@ -19,7 +19,7 @@ RULE = (
 
 @pytest.fixture(scope="module")
 def model() -> VerdictModel:
-    return registry.load_default()
+    return registry.load(registry.PLAIN)
 
 
 @pytest.mark.parametrize(

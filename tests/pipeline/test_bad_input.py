@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kiemchung.errors import KiemchungError
+from models import registry
 from models.tokenizer import train_files
 from pipeline.cli import app
 
@@ -138,7 +139,8 @@ def test_check_and_claims_say_that_a_text_is_in_another_language(tmp_path: Path)
 
 def test_a_device_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     file = written(tmp_path / "p.jsonl", PAIRS[:1])
-    _, told = run("verdict", "--jsonl", file, "--device", "cuda")
+    plain = str(registry.PLAIN)
+    _, told = run("verdict", "--jsonl", file, "--device", "cuda", "--model", plain)
     assert told.startswith("--device cuda: this model has no encoder")
     _, told = run("verdict", "--jsonl", file, "--device", "tpu")
     assert told == "--device: no device 'tpu' (one of auto, cpu, cuda)"

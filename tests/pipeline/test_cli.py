@@ -243,7 +243,7 @@ def test_evaluate_measures_gates_on_own_pairs_and_on_a_file(tmp_path: Path) -> N
     assert other["missed"] == []
     file.write_text("")
     empty = kiemchung("evaluate", "--jsonl", str(file), cwd=tmp_path, code=1)
-    assert "no pairs" in empty.stderr
+    assert "two pairs at least" in empty.stderr
 
 
 @pytest.mark.slow
