@@ -76,6 +76,14 @@ def fit_scaling(
     return one if losses[0] <= losses[1] else _vector(logits, truth)
 
 
+def folds_of(groups: Sequence[str], *, folds: int, seed: int = 0) -> NDArray[np.int64]:
+    """Return the fold of each row, shape (n,): all rows of a source text are in one."""
+    names = sorted(set(groups))
+    draw = np.random.default_rng(seed).permutation(len(names))
+    place = dict(zip(names, (draw % folds).tolist(), strict=True))
+    return np.array([place[g] for g in groups], dtype=np.int64)
+
+
 def scaled_out_of_fold(
     logits: NDArray[np.float64],
     truth: NDArray[np.int64],
@@ -88,10 +96,7 @@ def scaled_out_of_fold(
 
     With too few source texts for that, the logits are taken as they are.
     """
-    names = sorted(set(groups))
-    draw = np.random.default_rng(seed).permutation(len(names))
-    place = dict(zip(names, (draw % folds).tolist(), strict=True))
-    fold = np.array([place[g] for g in groups])
+    fold = folds_of(groups, folds=folds, seed=seed)
     found = logits.copy()
     for i in range(folds):
         out = fold == i

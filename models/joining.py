@@ -497,11 +497,8 @@ def out_of_fold(rows: Rows, *, seed: int = 0) -> NDArray[np.float64]:
 
     With so few texts that a fold would lack a label, the logits of the layer fitted on all rows.
     """
-    names = sorted(set(rows.groups))
-    draw = np.random.default_rng(seed).permutation(len(names))
-    place = dict(zip(names, (draw % FOLDS).tolist(), strict=True))
-    fold = np.array([place[g] for g in rows.groups])
-    parts = [fold == i for i in range(min(FOLDS, len(names)))]
+    fold = calibration.folds_of(rows.groups, folds=FOLDS, seed=seed)
+    parts = [fold == i for i in range(min(FOLDS, len(set(rows.groups))))]
     if len(parts) < FOLDS or any(set(rows.y[~part].tolist()) != {0, 1, 2} for part in parts):
         return _layer(rows).linear(rows.x)
     out = np.zeros((len(rows.y), 3))
