@@ -15,27 +15,27 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import random
-import resource
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import uvicorn
+import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import bigstore  # noqa: E402
-from dashboards.app import create_app  # noqa: E402
+from dashboards.serve import serve  # noqa: E402
 from kiemchung.store import Store, open_store, search  # noqa: E402
 
 PASSWORD = "mật khẩu đủ dài"
@@ -114,20 +114,31 @@ def enrol(store: Store, name: str) -> None:
     store.change_password(account, old=once, new=PASSWORD)
 
 
+def _serve(path: Path, port: int) -> None:
+    serve(path, path.parent / "inbox", host="127.0.0.1", port=port, double_share=0.0)
+
+
 @contextmanager
-def served(store: Store) -> Iterator[str]:
-    """Serve the desk on a free port of the loopback and give its address."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    app = create_app(store, secret=bytes(range(48)))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
+def served(path: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """Serve the desk in a process of its own, as `kiemchung serve` does; give address and process.
+
+    In the process of the browser's driver the two would wait for each other's interpreter lock.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    server = multiprocessing.get_context("spawn").Process(target=_serve, args=(path, port))
+    server.start()
+    address = f"http://127.0.0.1:{port}"
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        for _ in range(600):
+            with suppress(OSError):
+                if urllib.request.urlopen(address + "/health", timeout=60).status == 200:
+                    break
+            time.sleep(0.1)
+        yield address, psutil.Process(server.pid)
     finally:
-        server.should_exit = True
-        thread.join()
+        server.terminate()
+        server.join(60)
 
 
 def sign_in(page: Any, address: str, name: str, password: str) -> None:  # noqa: ANN401
@@ -236,8 +247,8 @@ def search_figures(store: Store) -> dict[str, Any]:
     return spread(took)
 
 
-def streamlit_figures(browser: Any, store: Store, folder: Path, decisions: int) -> dict[str, Any]:  # noqa: ANN401
-    """Measure the same claims in Streamlit: claim, passages, article, six buttons with keys."""
+def streamlit_rows(store: Store, decisions: int) -> str:
+    """Return what the page in Streamlit shows, as JSON: the claims that the desk shows."""
     account = store.authenticate("an", PASSWORD)
     assert account is not None
     rows = []
@@ -252,7 +263,12 @@ def streamlit_figures(browser: Any, store: Store, folder: Path, decisions: int) 
                 "passages": [f"{s.passage.text} ({s.passage.citation})" for s in item.passages],
             }
         )
-    (folder / "rows.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+    return json.dumps(rows, ensure_ascii=False)
+
+
+def streamlit_figures(browser: Any, rows: str, folder: Path, decisions: int) -> dict[str, Any]:  # noqa: ANN401
+    """Measure the same claims in Streamlit: claim, passages, article, six buttons with keys."""
+    (folder / "rows.json").write_text(rows, encoding="utf-8")
     (folder / "page.py").write_text(_STREAMLIT, encoding="utf-8")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -266,11 +282,13 @@ def streamlit_figures(browser: Any, store: Store, folder: Path, decisions: int) 
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        for _ in range(200):
+        for _ in range(600):  # its first start compiles for half a minute
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.1)
+        else:
+            raise SystemExit("Streamlit did not start within a minute; is it installed?")
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(60_000)
         session = page.context.new_cdp_session(page)
@@ -318,23 +336,21 @@ def main() -> None:
             bigstore.fill(store, given.claims, say=True)
             if not store.has_changed_password("an"):
                 enrol(store, "an")
-            figures: dict[str, Any] = {
-                "claims": store.counts()["mentions"], "search_store_ms": search_figures(store)
-            }  # fmt: skip
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(
-                    executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
-                )
-                with served(store) as address:
-                    figures |= desk_figures(browser, address, given.decisions)
-                if given.streamlit:
-                    figures["streamlit"] = streamlit_figures(
-                        browser, store, Path(folder), given.decisions
-                    )
-                browser.close()
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            figures["memory_MB"] = round(peak)
-    print(json.dumps(figures, ensure_ascii=False, indent=1))
+            counted = store.counts()["mentions"]
+            figures = {"claims": counted, "search_store_ms": search_figures(store)}
+            rows = streamlit_rows(store, given.decisions) if given.streamlit else ""
+        print(json.dumps(figures), flush=True)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
+            )
+            with served(path) as (address, process):
+                print(json.dumps(desk_figures(browser, address, given.decisions)), flush=True)
+                print(json.dumps({"memory_MB": round(process.memory_info().rss / 1e6)}))
+            if given.streamlit:
+                beside = streamlit_figures(browser, rows, Path(folder), given.decisions)
+                print(json.dumps({"streamlit": beside}))
+            browser.close()
 
 
 if __name__ == "__main__":

@@ -174,7 +174,7 @@ def main() -> None:
     parser.add_argument("--claims", type=int, default=1_000_000)
     parser.add_argument("--judgements", type=int, default=200_000)
     parser.add_argument(
-        "--pause", type=float, default=0.2, help="seconds between two acts of one person"
+        "--pause", type=float, default=1.0, help="seconds between two acts of one person"
     )
     parser.add_argument("--store", type=Path, help="a copy of it is used; made anew without it")
     given = parser.parse_args()

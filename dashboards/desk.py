@@ -9,13 +9,14 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.background import BackgroundTask
 
 from dashboards import deskview, marking
 from dashboards.language import say
 from dashboards.lists import entries
 from dashboards.shell import AskedPlace, Asking, Place, PostedPlace, Reviewing, Shell, Visitor
 from kiemchung.domain import Decision, Distortion, Passage
-from kiemchung.store import Item, details
+from kiemchung.store import ChoiceDetails, Item, details
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ class Sent:
         }
 
 
-def sent(
+async def sent(
     token: Annotated[str, Form(max_length=400)],
     decision: Annotated[Decision | None, Form()] = None,
     cite: Annotated[list[str] | None, Form(max_length=50)] = None,
@@ -107,12 +108,14 @@ def add_routes(shell: Shell) -> None:
         if given is not None:
             fields = given.fields
         else:
-            beside = details.choice_details(store, who.account, item.mention_key)
+            beside = ChoiceDetails()
+            if choice is not None:
+                beside = details.choice_details(store, who.account, item.mention_key)
             fields = deskview.chosen(choice, beside)
         ids = [s.passage.passage_id for s in item.passages if s.on_point]
         extra = details.passages_named(store, deskview.own_ids(item, fields.cited))
         told = details.history(store, item.mention_key)
-        return shell.page_for(
+        answer = shell.page_for(
             who,
             template,
             status,
@@ -132,7 +135,7 @@ def add_routes(shell: Shell) -> None:
             claim=marking.pieces(item.mention.text, marking.marks(differences)),
             structure=deskview.structure(item),
             passages=deskview.passages(
-                item.passages, [*extra, *found], details.successors(store, ids), differences
+                item.passages, [*extra, *found], store.facts.successors(ids), differences
             ),
             differences=differences,
             told=told,
@@ -149,6 +152,8 @@ def add_routes(shell: Shell) -> None:
             looked=looked,
             results=bool(found),
         )  # fmt: skip
+        answer.background = BackgroundTask(store.look_ahead, following)
+        return answer
 
     def wanted(mention_key: int) -> Item:
         item = store.item(mention_key) if mention_key < 2**62 else None
@@ -167,7 +172,7 @@ def add_routes(shell: Shell) -> None:
         found = wanted(mention_key)
         if found.decision is None and not store.open_item(who.account, mention_key):
             rest = store.behind(who.account, mention_key, view=where.view, week=where.week)
-            following = rest[0][0] if rest else None
+            following = rest[0] if rest else None
             return shell.page_for(
                 who, "taken.html", 409, item=found, place=where, following=following
             )
@@ -178,9 +183,9 @@ def add_routes(shell: Shell) -> None:
         who: Asking, where: AskedPlace, n: Annotated[str, Query(max_length=7)] = ""
     ) -> Response:
         listed = entries(shell, who, where)
-        if not listed or not n.isdecimal():
+        if not len(listed) or not n.isdecimal():
             return RedirectResponse("/queue?" + where.query, 303)
-        chosen = listed[min(max(int(n), 1), len(listed)) - 1]
+        chosen = listed.slot(min(max(int(n), 1), len(listed)) - 1)
         return RedirectResponse(f"/item/{chosen.mention_key}?{where.query}", 303)
 
     def go_on(

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from dashboards import marking
 from kiemchung.domain import Decision, Difference, Distortion, Passage
-from kiemchung.store import BlindChoice, Item, QueueEntry, ShownPassage
-from kiemchung.store.details import MAX_COPIES, ChoiceDetails, History, Place
+from kiemchung.store import BlindChoice, ChoiceDetails, Item, Listing, ShownPassage
+from kiemchung.store.details import MAX_COPIES, History, Place
 from nlp.sentences import sentences
 from nlp.structure import (
     Attribution,
@@ -169,24 +169,17 @@ def copies(told: History, mention_key: int) -> Copies:
     )
 
 
-def around(
-    found: Sequence[QueueEntry], mention_key: int
-) -> tuple[int | None, int | None, int | None]:
-    """Return the position of an item in its list, and the items before and after it."""
-    for number, entry in enumerate(found):
-        if mention_key in entry.mention_keys:
-            before = found[number - 1].mention_key if number else None
-            return number + 1, before, following(found, mention_key)
-    return None, None, following(found, mention_key)
+def around(found: Listing, mention_key: int) -> tuple[int | None, int | None, int | None]:
+    """Return the position of an item in its list, and the items before and after it.
 
-
-def following(found: Sequence[QueueEntry], mention_key: int) -> int | None:
-    """Return what comes after an item: the next entry, else the first other one, else nothing."""
-    for number, entry in enumerate(found):
-        if mention_key in entry.mention_keys:
-            rest = (*found[number + 1 :], *found[:number])
-            return rest[0].mention_key if rest else None
-    return found[0].mention_key if found else None
+    Behind the last one comes the first; beside an item of another list, too.
+    """
+    number = found.number_of(mention_key)
+    if number is None:
+        return None, None, found.slot(0).mention_key if len(found) else None
+    before = found.slot(number - 1).mention_key if number else None
+    after = found.slot((number + 1) % len(found)).mention_key if len(found) > 1 else None
+    return number + 1, before, after
 
 
 def own_ids(item: Item, cited: Collection[str] | None) -> set[str]:

@@ -9,10 +9,10 @@ from fastapi.responses import RedirectResponse, Response
 
 from dashboards import words
 from dashboards.shell import PAGE_LENGTH, AskedPlace, Asking, Link, Place, Shell, Visitor
-from kiemchung.store import QueueEntry, reopening
+from kiemchung.store import Listing, reopening
 
 
-def entries(shell: Shell, who: Visitor, where: Place) -> list[QueueEntry]:
+def entries(shell: Shell, who: Visitor, where: Place) -> Listing:
     """Return the list at ``where`` as it stands for ``who``."""
     return shell.store.queue(who.account, view=where.view, week=where.week)
 

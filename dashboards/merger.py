@@ -47,6 +47,7 @@ class InboxMerger:
         self._thread.join(timeout=30)
 
     def _work(self) -> None:
+        memory.step_back()
         try:
             claims.warm(self._store)
         except KiemchungError as error:  # the first request will say so, too
@@ -57,6 +58,7 @@ class InboxMerger:
                 for run_id in done:
                     LOG.info("merged %s", run_id)
                 search.catch_up(self._store)
+                self._store.leases.flush()
                 if done:
                     memory.give_back()
                 if self._then is not None:

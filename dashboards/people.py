@@ -160,17 +160,16 @@ def add_routes(shell: Shell) -> None:
     def place(mention_key: int, who: Asking) -> Response:
         """Why an entry stands where it stands; what the machine thinks only after one's choice."""
         entries = store.queue(who.account, view="all")
-        number, entry = next(
-            ((n, e) for n, e in enumerate(entries, 1) if mention_key in e.mention_keys), (0, None)
-        )
-        if entry is None:
+        place = entries.number_of(mention_key)
+        if place is None:
             raise HTTPException(404)
+        entry = entries[place]
         blind = who.account.may_review and store.blind_choice(who.account, mention_key) is None
         return shell.page_for(
             who,
             "place.html",
             entry=entry,
-            number=number,
+            number=place + 1,
             blind=blind,
             urgency=outlook.urgency_of(entry),
         )

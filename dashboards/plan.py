@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from dashboards.shell import Asking, Link, Shell, Writing
 from kiemchung.priority import Novelty
+from kiemchung.store import search
 from kiemchung.store.filters import Filter
 from kiemchung.store.outlook import outlook
 
@@ -30,7 +31,7 @@ def add_routes(shell: Shell) -> None:
             choices=MINUTES,
             outlook=outlook(store, who.account, minutes),
             filters=saved,
-            outlets=sorted({e.outlet for e in store.queue(who.account, view="all")}),
+            outlets=search.outlets(store),
             novelties=list(Novelty),
         )
 

@@ -80,7 +80,7 @@ def serve(
     memory.share_heaps()
     with (
         _listen(host, port) as listener,
-        open_store(store_path, double_share=double_share) as store,
+        open_store(store_path, double_share=double_share, desk=True) as store,
     ):
         for problem in store.problems():  # a write-ahead log that was cut short opens in silence
             LOG.error("the store contradicts itself: %s", problem)

@@ -7,7 +7,7 @@ signature who may call it: `Asking` is anybody who has signed in, `Reviewing`, `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -190,25 +190,30 @@ class Shell:
         return Visitor(account=account, session=session)
 
 
+# What looks at the request is a coroutine: a plain function is handed to another thread first, and
+# a form with seven of them waits seven times for one. Sessions are kept in memory; one that is not
+# costs the loop two questions by key, once.
+
+
 def shell_of(request: Request) -> Shell:
     """Return the shell of the application that was asked."""
     return cast("Shell", request.app.state.shell)
 
 
-def somebody(request: Request) -> Visitor:
+async def somebody(request: Request) -> Visitor:
     """Whoever has signed in, even with a one-time password."""
     return shell_of(request).somebody(request)
 
 
-def visitor(request: Request) -> Visitor:
+async def visitor(request: Request) -> Visitor:
     """Whoever has signed in and chosen a password."""
-    found = somebody(request)
+    found = await somebody(request)
     if found.account.must_change:
         raise MustChangeError
     return found
 
 
-def guarded(request: Request, csrf: Annotated[str, Form()] = "") -> None:
+async def guarded(request: Request, csrf: Annotated[str, Form()] = "") -> None:
     """Refuse a POST that another site could have sent, before anything else is looked at."""
     shell = shell_of(request)
     given = csrf or request.headers.get("x-csrf-token", "")
@@ -221,10 +226,10 @@ def guarded(request: Request, csrf: Annotated[str, Form()] = "") -> None:
         raise HTTPException(403, language.say("refused.form"))
 
 
-def reading_as(role: str) -> Callable[..., Visitor]:
+def reading_as(role: str) -> Callable[..., Awaitable[Visitor]]:
     """Return a dependency for a page (a GET) that asks for ``role`` or more."""
 
-    def check(found: Annotated[Visitor, Depends(visitor)]) -> Visitor:
+    async def check(found: Annotated[Visitor, Depends(visitor)]) -> Visitor:
         if not reaches(found.account, role):
             raise HTTPException(403, language.say(f"refused.{role}"))
         return found
@@ -232,10 +237,10 @@ def reading_as(role: str) -> Callable[..., Visitor]:
     return check
 
 
-def writing_as(role: str) -> Callable[..., Visitor]:
+def writing_as(role: str) -> Callable[..., Awaitable[Visitor]]:
     """Return a dependency for a form (a POST) that asks for ``role`` or more."""
 
-    def check(
+    async def check(
         _: Annotated[None, Depends(guarded)], found: Annotated[Visitor, Depends(visitor)]
     ) -> Visitor:
         if not reaches(found.account, role):
@@ -245,7 +250,7 @@ def writing_as(role: str) -> Callable[..., Visitor]:
     return check
 
 
-def place(
+async def place(
     view: Annotated[str, Query(max_length=10)] = "queue",
     week: Annotated[str, Query(max_length=8)] = "",
 ) -> Place:
@@ -253,12 +258,12 @@ def place(
     return Place(view=view if view in words.VIEWS else "queue", week=week or None)
 
 
-def posted_place(
+async def posted_place(
     view: Annotated[str, Form(max_length=10)] = "queue",
     week: Annotated[str, Form(max_length=8)] = "",
 ) -> Place:
     """The list named in the form."""
-    return place(view, week)
+    return await place(view, week)
 
 
 Asking = Annotated[Visitor, Depends(visitor)]

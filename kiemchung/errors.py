@@ -93,6 +93,10 @@ class StoreError(KiemchungError):
     """The store cannot do what was asked."""
 
 
+class StoreMemoryError(StoreError):
+    """The database wants more memory than it was given."""
+
+
 class StoreLockedError(StoreError):
     """Another process owns the store; ``pid`` names it where known."""
 

@@ -10,7 +10,7 @@ import re
 import secrets
 import threading
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Final
 
@@ -285,18 +285,24 @@ def open_session(cursor: duckdb.DuckDBPyConnection, account: Account, *, now: da
 
 
 def session_account(
-    cursor: duckdb.DuckDBPyConnection, token: str, *, now: datetime
-) -> Account | None:
-    """Return whose session ``token`` is, None when it has ended."""
-    row = cursor.execute(
-        "SELECT a.account_key, a.name, a.role, a.must_change FROM session AS s"
-        " JOIN account AS a USING (account_key)"
-        " WHERE s.token_sha256 = ? AND s.revoked_at IS NULL AND s.expires_at > ? AND a.active",
-        [token_hash(token), now],
+    cursor: duckdb.DuckDBPyConnection, token: str
+) -> tuple[Account, datetime] | None:
+    """Return whose session ``token`` is and when it runs out, None when it was ended."""
+    session = cursor.execute(
+        "SELECT account_key, epoch_us(expires_at) FROM session"
+        " WHERE token_sha256 = ? AND revoked_at IS NULL",
+        [token_hash(token)],
     ).fetchone()
-    return (
-        None if row is None else Account(key=row[0], name=row[1], role=row[2], must_change=row[3])
-    )
+    if session is None:
+        return None
+    row = cursor.execute(
+        "SELECT account_key, name, role, must_change FROM account WHERE account_key = ? AND active",
+        [session[0]],
+    ).fetchone()
+    if row is None:
+        return None
+    account = Account(key=row[0], name=row[1], role=row[2], must_change=row[3])
+    return account, datetime.fromtimestamp(session[1] / 1e6, tz=UTC)
 
 
 def revoke(cursor: duckdb.DuckDBPyConnection, token: str, *, now: datetime) -> None:

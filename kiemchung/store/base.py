@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self, TypeVar
 
 import duckdb
 
-from kiemchung.errors import StoreError
+from kiemchung.errors import StoreError, StoreMemoryError
 from kiemchung.store import convert
-from kiemchung.store.connection import SideLock
+from kiemchung.store.connection import DESK, ROOM, STORE, SideLock, quoted
+
+T = TypeVar("T")
+IDLE_CURSORS: Final = 16
 
 
 class OpenFile:
@@ -25,7 +28,9 @@ class OpenFile:
         self._lock = lock
         self._people = threading.RLock()  # ascending keys: one writer of people's rows at a time
         self._merging = threading.Lock()  # a decision never waits for a merge
+        self._roomy = threading.Lock()  # one at a time works with more memory
         self._closed = False
+        self._idle: list[duckdb.DuckDBPyConnection] = []
         self.broken = ""  # why the database cannot go on; the owner process has to end then
 
     def __enter__(self) -> Self:
@@ -45,6 +50,8 @@ class OpenFile:
             return
         self._closed = True
         try:
+            while self._idle:
+                self._idle.pop().close()
             self._connection.close()
         finally:
             self._lock.release()
@@ -58,11 +65,19 @@ class OpenFile:
         """
         if self._closed:
             raise StoreError("the store is closed", where=str(self.path))
-        cursor = self._connection.cursor()
+        cursor = self._take()
+        fit = False
         try:
             yield cursor
+            fit = True
         except (duckdb.OperationalError, duckdb.InternalError, duckdb.FatalException) as error:
             text = str(error).splitlines()[0]
+            if isinstance(error, duckdb.OutOfMemoryException):
+                raise StoreMemoryError(
+                    f"the database wants more memory: {text}",
+                    where=str(self.path),
+                    remedy="give the machine more memory, or split the batch",
+                ) from error
             if isinstance(error, duckdb.FatalException | duckdb.InternalException):
                 self.broken = text
             raise StoreError(
@@ -71,7 +86,19 @@ class OpenFile:
                 remedy="make room on the disk and start again; what was acknowledged is kept",
             ) from error
         finally:
-            cursor.close()
+            if fit and len(self._idle) < IDLE_CURSORS:
+                self._idle.append(cursor)
+            else:  # a transaction may hang in one that failed
+                cursor.close()
+
+    def _take(self) -> duckdb.DuckDBPyConnection:
+        """Return a cursor that nobody else has; a list's pop and append are atomic."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            cursor = self._connection.cursor()
+            cursor.execute(f"USE {STORE}")
+            return cursor
 
     @contextmanager
     def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -86,5 +113,29 @@ class OpenFile:
             cursor.execute("COMMIT")
 
     def _read(self, query: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
-        with self._cursor() as cursor:
-            return convert.records(cursor, query, parameters)
+        def ask() -> list[dict[str, Any]]:
+            with self._cursor() as cursor:
+                return convert.records(cursor, query, parameters)
+
+        return self._with_room(ask)
+
+    def _with_room(self, work: Callable[[], T]) -> T:
+        """Do ``work``; where the memory set for daily use is too little, once more with more.
+
+        What was given back afterwards is small again: a rare question must not fail, and need not
+        be paid for all day.
+        """
+        try:
+            return work()
+        except StoreMemoryError:
+            with self._roomy:
+                with self._cursor() as cursor:
+                    (before,) = cursor.execute(
+                        "SELECT value FROM duckdb_settings() WHERE name = 'memory_limit'"
+                    ).fetchone() or (DESK["memory_limit"],)
+                    cursor.execute(f"SET GLOBAL memory_limit = '{ROOM}'")
+                try:
+                    return work()
+                finally:
+                    with self._cursor() as cursor:
+                        cursor.execute(f"SET GLOBAL memory_limit = {quoted(str(before))}")

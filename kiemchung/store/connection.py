@@ -20,10 +20,30 @@ from kiemchung.errors import StoreError, StoreLockedError
 
 _POLL_SECONDS: Final = 0.05
 _FOREIGN_PID: Final = re.compile(r"PID (\d+)")
-CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
+STORE: Final = "store"
+"""The name of the attached file; every cursor has to `USE` it."""
+ROW_GROUP: Final = 10_240
+"""Rows of a group. A checkpoint writes the last group anew, and with 122,880 articles in one, the
+default, that took 1.1 GB; a question by key reads one group, so it is answered sooner, too."""
+ROOM: Final = "512MB"
+"""For what cannot be done with the memory of daily use."""
+Settings = dict[str, str | bool | int | float | list[str]]
+CONFIG: Final[Settings] = {
     "autoinstall_known_extensions": "false",  # nothing is fetched in silence
     "memory_limit": "1GB",
 }
+DESK: Final[Settings] = CONFIG | {
+    # Blocks in use and kept; what does not fit is read again or put aside on disk. A page needs a
+    # few of them, and the operating system keeps the file at hand anyway.
+    "memory_limit": "128MB",
+    # Give freed memory back at once: by default an idle thread keeps 128 MB.
+    "allocator_flush_threshold": "1MB",
+    "allocator_bulk_deallocation_flush_threshold": "1MB",
+    # Each question runs in the thread that asks: small ones are answered sooner, and a merge in a
+    # thread of low priority holds up nobody.
+    "threads": 1,
+}
+"""Of the process that serves many people small questions for weeks."""
 
 
 class SideLock:
@@ -75,18 +95,38 @@ class SideLock:
             self._handle = None
 
 
-def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+def quoted(text: str | Path) -> str:
+    """Return a text as a literal of SQL."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def attach(
+    connection: duckdb.DuckDBPyConnection, path: Path, name: str, *, read_only: bool = False
+) -> None:
+    """Attach the file under ``name``, so that what is appended lies in small groups of rows."""
+    options = f"ROW_GROUP_SIZE {ROW_GROUP}{', READ_ONLY' if read_only else ''}"
+    connection.execute(f"ATTACH {quoted(path)} AS {name} ({options})")
+
+
+def connect(
+    path: Path, *, read_only: bool = False, settings: Settings = CONFIG
+) -> duckdb.DuckDBPyConnection:
     """Open the file; the caller holds its `SideLock`.
 
     Raises:
         StoreLockedError: a program that is not kiemchung has the file open.
         StoreError: the file is damaged, no DuckDB file, or made by a newer DuckDB.
     """
+    connection = duckdb.connect(config=dict(settings))
     try:
-        connection = duckdb.connect(str(path), read_only=read_only, config=dict(CONFIG))
+        put_aside = f"{path}.tmp"
+        connection.execute(f"SET GLOBAL temp_directory = {quoted(put_aside)}")
         connection.execute("SET GLOBAL TimeZone = 'UTC'")  # the machine's zone changes no result
+        attach(connection, path, STORE, read_only=read_only)
+        connection.execute(f"USE {STORE}")
         return connection
     except duckdb.Error as error:
+        connection.close()
         text = str(error).splitlines()[0]
         if "lock" in text and (found := _FOREIGN_PID.search(str(error))):
             raise StoreLockedError(

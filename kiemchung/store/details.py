@@ -6,37 +6,33 @@ finds, and the smallest correction. A conclusion's details are written in its tr
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 
 import duckdb
 
 from kiemchung.domain import Decision, Passage
 from kiemchung.errors import InputError
-from kiemchung.store import convert
-from kiemchung.store.rows import Account
+from kiemchung.store import convert, judged
+from kiemchung.store.rows import Account, ChoiceDetails
+from kiemchung.store.standing import Standing, literals, standings
 from kiemchung.store.words import FOLD, folded
 
 if TYPE_CHECKING:
+    from kiemchung.store.facts import ItemFacts
     from kiemchung.store.store import Store
 
 MAX_CORRECTION: Final = 500
 MAX_COPIES: Final = 50
 """Copies listed with a box each; a conclusion covers the rest of them, too."""
 MAX_OWN: Final = 10
-_PASSAGE: Final = (
-    "p.passage_key, p.passage_id, p.doc_id, p.kind, p.locator, p.text, p.citation, p.valid_from,"
-    " p.valid_to, p.url, p.topic, p.cues, p.excludes, p.conditions, p.supersedes, p.series,"
-    " p.unit, p.as_of, p.checked"
-)
 # Of several wordings of a passage the one that was stored last.
 _LATEST: Final = (
-    f"(SELECT {_PASSAGE} FROM passage AS p"
+    f"(SELECT {judged.PASSAGE} FROM passage AS p"
     " QUALIFY row_number() OVER (PARTITION BY p.passage_id ORDER BY p.passage_key DESC) = 1)"
 )
-_NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 _HOLDS: Final = "valid_from <= ? AND (valid_to IS NULL OR valid_to > ?)"
 
 
@@ -113,95 +109,80 @@ class History:
         return tuple(sorted(found.items()))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChoiceDetails:
-    """What a blind choice said beside decision, kinds, passages and note."""
-
-    correction: str = ""
-    excepted: frozenset[int] = frozenset()
-
-
 def history(store: Store, mention_key: int) -> History:
     """Return all that is known of the claim of a mention; empty for an unknown one."""
-    with store._cursor() as cursor:
-        found = cursor.execute(
-            "SELECT claim_id FROM mention WHERE mention_key = ?", [mention_key]
-        ).fetchone()
-        if found is None:
-            return History(places=(), decisions=())
-        claim_id = str(found[0])
-        inside = _list({mention_key, *store.claims.mentions(cursor, claim_id)})
-        mentions = convert.records(
-            cursor,
-            "SELECT mention_key, article_key, as_of FROM mention"
-            f" WHERE mention_key IN ({inside}) AND claim_id = ?",
-            [claim_id],
-        )
-        inside = _list(m["mention_key"] for m in mentions)
-        articles = {
-            a["article_key"]: a
-            for a in convert.records(
-                cursor,
-                "SELECT article_key, outlet, title, url, story_id, published_at FROM article"
-                f" WHERE article_key IN ({_list(m['article_key'] for m in mentions)})",
-            )
-        }
-        judged = _judged(cursor, inside)
-        weeks = dict(cursor.execute("SELECT run_key, week FROM run").fetchall())
-        settled = _settled(cursor, [m["mention_key"] for m in mentions])
-        decisions = convert.records(
-            cursor,
-            "SELECT r.review_key, r.mention_key, r.decision, a.name AS reviewer, r.created_at,"
-            " m.as_of, coalesce(k.correction, '') AS correction,"
-            " (SELECT count(*) FROM review_copy AS c WHERE c.review_key = r.review_key"
-            "  AND c.covered) AS copies,"
-            " EXISTS (SELECT 1 FROM review AS u WHERE u.undoes = r.review_key) AS undone,"
-            " r.mention_key IN (SELECT mention_key FROM current_review"
-            f"  WHERE mention_key IN ({inside}) AND decision <> 'SKIPPED') AS settled"
-            f" FROM (SELECT * FROM review WHERE mention_key IN ({inside}) AND undoes IS NULL) AS r"
-            f" JOIN (SELECT mention_key, as_of, claim_id FROM mention"
-            f"  WHERE mention_key IN ({inside})) AS m USING (mention_key)"
-            " JOIN account AS a USING (account_key)"
-            " LEFT JOIN review_correction AS k ON k.review_key = r.review_key"
-            " WHERE m.claim_id = ? AND r.decision <> 'SKIPPED' ORDER BY r.review_key DESC",
-            [claim_id],
-        )
-    evidence = judged.get(mention_key, (0, ""))[1]
-    places = [
-        Place(
-            mention_key=m["mention_key"],
-            outlet=articles[m["article_key"]]["outlet"],
-            title=articles[m["article_key"]]["title"],
-            url=articles[m["article_key"]]["url"],
-            story_id=articles[m["article_key"]]["story_id"],
-            published_at=convert.utc(articles[m["article_key"]]["published_at"]),
-            as_of=m["as_of"],
-            week=str(weeks.get(judged.get(m["mention_key"], (0, ""))[0], "")),
-            same_passages=judged.get(m["mention_key"], (0, ""))[1] == evidence,
-            decision=settled[m["mention_key"]][0] if m["mention_key"] in settled else None,
-            as_copy=settled.get(m["mention_key"], (None, m["mention_key"]))[1] != m["mention_key"],
-        )
-        for m in mentions
-    ]
-    places.sort(key=lambda p: (p.published_at is None, p.published_at or _NEVER, p.mention_key))
+    found = store.facts.places(mention_key)
+    if not found:
+        return History(places=(), decisions=())
+    settled: dict[int, tuple[Decision, int]] = {}
+    decisions: tuple[PastDecision, ...] = ()
+    if touched := store.acts.reviewed(p.mention_key for p in found):
+        with store._cursor() as cursor:
+            settled = _settled(cursor, touched)
+            decisions = _decisions(cursor, {p.mention_key: p.as_of for p in found})
+    evidence = next(p.evidence_sha256 for p in found if p.mention_key == mention_key)
     return History(
-        places=tuple(places),
-        decisions=tuple(
-            PastDecision(
-                review_id=d["review_key"],
-                decision=Decision(d["decision"]),
-                created_at=convert.moment(d["created_at"]),
+        places=tuple(
+            Place(
+                same_passages=p.evidence_sha256 == evidence,
+                decision=settled[p.mention_key][0] if p.mention_key in settled else None,
+                as_copy=settled.get(p.mention_key, (None, p.mention_key))[1] != p.mention_key,
                 **{
-                    name: d[name]
+                    name: getattr(p, name)
                     for name in (
-                        "mention_key", "reviewer", "as_of", "correction", "copies", "undone",
-                        "settled",
+                        "mention_key", "outlet", "title", "url", "story_id", "published_at",
+                        "as_of", "week",
                     )
                 },
             )
-            for d in decisions
+            for p in found
         ),
+        decisions=decisions,
     )  # fmt: skip
+
+
+def _decisions(
+    cursor: duckdb.DuckDBPyConnection, days: Mapping[int, date]
+) -> tuple[PastDecision, ...]:
+    """Return what was concluded about these mentions, latest first; a skip concludes nothing."""
+    rows = convert.records(
+        cursor,
+        "SELECT review_key, mention_key, account_key, decision, created_at, undoes FROM review"
+        f" WHERE mention_key IN ({literals(days)}) ORDER BY review_key DESC",
+    )
+    undone = {r["undoes"] for r in rows}
+    rows = [r for r in rows if r["undoes"] is None and r["decision"] != "SKIPPED"]
+    if not rows:
+        return ()
+    inside = literals(r["review_key"] for r in rows)
+    names = dict(cursor.execute("SELECT account_key, name FROM account").fetchall())
+    corrections = dict(
+        cursor.execute(
+            f"SELECT review_key, correction FROM review_correction WHERE review_key IN ({inside})"
+        ).fetchall()
+    )
+    copies = dict(
+        cursor.execute(
+            "SELECT review_key, count(*) FROM review_copy"
+            f" WHERE review_key IN ({inside}) AND covered GROUP BY review_key"
+        ).fetchall()
+    )
+    stand = standings(cursor, {r["mention_key"] for r in rows})
+    return tuple(
+        PastDecision(
+            review_id=r["review_key"],
+            mention_key=r["mention_key"],
+            decision=Decision(r["decision"]),
+            reviewer=names[r["account_key"]],
+            created_at=convert.moment(r["created_at"]),
+            as_of=days[r["mention_key"]],
+            correction=corrections.get(r["review_key"], ""),
+            copies=copies.get(r["review_key"], 0),
+            undone=r["review_key"] in undone,
+            settled=r["mention_key"] in stand and stand[r["mention_key"]].decision is not None,
+        )
+        for r in rows
+    )
 
 
 # -- passages ------------------------------------------------------------------------------------
@@ -239,23 +220,8 @@ def passages_named(store: Store, ids: Collection[str]) -> list[Passage]:
     return [convert.passage(r) for r in rows]
 
 
-def successors(store: Store, ids: Collection[str]) -> dict[str, Passage]:
-    """Return what came after these passages, by the id of the one before."""
-    if not ids:
-        return {}
-    rows = store._read(
-        f"SELECT {_PASSAGE} FROM passage AS p WHERE list_contains(?::VARCHAR[], supersedes)"
-        " ORDER BY passage_key",  # of several wordings the one that was stored last
-        [sorted(ids)],
-    )
-    return {r["supersedes"]: convert.passage(r) for r in rows}
-
-
 def check_citations(
-    cursor: duckdb.DuckDBPyConnection,
-    mention_key: int,
-    judgement_key: int | None,
-    cited: Sequence[str],
+    cursor: duckdb.DuckDBPyConnection, known: ItemFacts, cited: Sequence[str]
 ) -> None:
     """Refuse what nobody could cite.
 
@@ -263,25 +229,16 @@ def check_citations(
         CitationError: a passage that was neither shown nor is in force on the day of the claim, or
             too many of one's own.
     """
-    wanted = set(cited)
-    shown = {
-        str(p)
-        for (p,) in cursor.execute(
-            "SELECT p.passage_id FROM judgement_evidence AS e JOIN passage AS p USING (passage_key)"
-            " WHERE e.judgement_key = ?",
-            [judgement_key],
-        ).fetchall()
-    }
-    own = wanted - shown
+    own = set(cited).difference(known.passage_keys)
     if not own:
         return
+    day = known.mention.as_of
     held = {
         str(p)
         for (p,) in cursor.execute(
-            "SELECT passage_id FROM passage JOIN mention AS m ON m.mention_key = ?"
-            " WHERE list_contains(?::VARCHAR[], passage_id)"
-            " AND valid_from <= m.as_of AND (valid_to IS NULL OR valid_to > m.as_of)",
-            [mention_key, sorted(own)],
+            "SELECT passage_id FROM passage WHERE list_contains(?::VARCHAR[], passage_id)"
+            " AND valid_from <= ? AND (valid_to IS NULL OR valid_to > ?)",
+            [sorted(own), day, day],
         ).fetchall()
     }
     for passage_id in sorted(own - held):
@@ -309,24 +266,34 @@ def keep_choice(
             "INSERT INTO choice_correction VALUES (?, ?)",
             [choice_key, correction.strip()[:MAX_CORRECTION]],
         )
-    cursor.execute(
-        "INSERT INTO choice_exception SELECT ?, unnest(?::BIGINT[])", [choice_key, sorted(excepted)]
-    )
+    if excepted:
+        cursor.execute(
+            "INSERT INTO choice_exception SELECT ?, unnest(?::BIGINT[])",
+            [choice_key, sorted(excepted)],
+        )
 
 
 def choice_details(store: Store, account: Account, mention_key: int) -> ChoiceDetails:
     """Return what the latest blind choice of ``account`` about a mention said beside it."""
-    rows = store._read(
-        "WITH c AS (SELECT max(choice_key) AS choice_key FROM blind_choice"
-        "  WHERE mention_key = ? AND account_key = ?)"
-        " SELECT (SELECT correction FROM choice_correction SEMI JOIN c USING (choice_key))"
-        "  AS correction,"
-        " (SELECT list(mention_key) FROM choice_exception SEMI JOIN c USING (choice_key))"
-        "  AS excepted",
-        [mention_key, account.key],
-    )
+    kept = store.acts.latest(account.key, mention_key)
+    if kept is not None:
+        return kept.details
+    with store._cursor() as cursor:
+        (choice,) = cursor.execute(
+            "SELECT max(choice_key) FROM blind_choice WHERE mention_key = ? AND account_key = ?",
+            [mention_key, account.key],
+        ).fetchone() or (None,)
+        if choice is None:
+            return ChoiceDetails()
+        corrected = cursor.execute(
+            "SELECT correction FROM choice_correction WHERE choice_key = ?", [choice]
+        ).fetchone()
+        excepted = cursor.execute(
+            "SELECT mention_key FROM choice_exception WHERE choice_key = ?", [choice]
+        ).fetchall()
     return ChoiceDetails(
-        correction=rows[0]["correction"] or "", excepted=frozenset(rows[0]["excepted"] or ())
+        correction=str(corrected[0]) if corrected else "",
+        excepted=frozenset(int(k) for (k,) in excepted),
     )
 
 
@@ -335,6 +302,10 @@ def keep_review(
     store: Store,
     review_key: int,
     *,
+    mention_key: int,
+    known: ItemFacts,
+    decision: Decision,
+    cited: Sequence[str],
     correction: str,
     excepted: Collection[int],
 ) -> None:
@@ -349,54 +320,49 @@ def keep_review(
             "INSERT INTO review_correction VALUES (?, ?)",
             [review_key, correction.strip()[:MAX_CORRECTION]],
         )
-    row = cursor.execute(
-        "SELECT r.mention_key, r.decision, r.judgement_key, r.cited_passages, m.claim_id"
-        " FROM review AS r JOIN mention AS m USING (mention_key) WHERE r.review_key = ?",
-        [review_key],
-    ).fetchone()
-    assert row is not None
-    mention_key, decision, judgement_key, cited, claim_id = row
-    cursor.execute(
-        "INSERT INTO review_citation SELECT ?, coalesce(max(s.passage_key), max(p.passage_key)),"
-        " count(s.passage_key) = 0 FROM passage AS p LEFT JOIN (SELECT passage_key FROM"
-        " judgement_evidence WHERE judgement_key = ?) AS s USING (passage_key)"
-        " WHERE list_contains(?::VARCHAR[], p.passage_id) GROUP BY p.passage_id ORDER BY 2",
-        [review_key, judgement_key, list(cited)],
-    )
-    if decision == "SKIPPED":
+    _keep_citations(cursor, review_key, known, cited)
+    if decision is Decision.SKIPPED:
         return
-    others = [k for k in store.claims.mentions(cursor, claim_id) if k != mention_key]
+    others = [p for p in store.facts.places(mention_key) if p.mention_key != mention_key]
     if not others:
         return
-    settled = _settled_elsewhere(cursor, others, mention_key)
-    judged = _judged(cursor, _list([mention_key, *others]))
-    evidence = judged.get(mention_key, (0, ""))[1]
-    same = [k for k in others if judged.get(k, (0, ""))[1] == evidence and k not in settled]
+    touched = store.acts.reviewed(p.mention_key for p in others)
+    settled = _settled_elsewhere(cursor, touched, mention_key)
+    same = [
+        p.mention_key
+        for p in others
+        if p.evidence_sha256 == known.evidence_sha256 and p.mention_key not in settled
+    ]
+    if not same:
+        return
+    store.acts.note_review(same)
     cursor.execute(
-        "INSERT INTO review_copy SELECT ?, mention_key, NOT list_contains(?::BIGINT[], mention_key)"
-        f" FROM mention WHERE mention_key IN ({_list(same)}) AND claim_id = ? ORDER BY mention_key",
-        [review_key, sorted(excepted), claim_id],
+        "INSERT INTO review_copy SELECT ?, k, NOT list_contains(?::BIGINT[], k)"
+        " FROM (SELECT unnest(?::BIGINT[]) AS k)",
+        [review_key, sorted(excepted), sorted(same)],
     )
 
 
-def _list(keys: Iterable[int]) -> str:
-    """Return keys, our own integers, as literals: so the scans skip the blocks without them."""
-    return ", ".join(str(int(k)) for k in keys) or "-1"
-
-
-def _judged(cursor: duckdb.DuckDBPyConnection, inside: str) -> dict[int, tuple[int, str]]:
-    """Return the run and the hash of the passages that count for each of these mentions."""
-    rows = cursor.execute(
-        "SELECT mention_key, max(run_key), arg_max(judgement_key, run_key) FROM run_judgement"
-        f" WHERE mention_key IN ({inside}) GROUP BY mention_key"
-    ).fetchall()
-    hashes = dict(
+def _keep_citations(
+    cursor: duckdb.DuckDBPyConnection, review_key: int, known: ItemFacts, cited: Sequence[str]
+) -> None:
+    """Keep which wordings were cited: those that were shown, the latest of one's own."""
+    wordings = [(known.passage_keys[p], False) for p in set(cited) if p in known.passage_keys]
+    own = sorted(set(cited).difference(known.passage_keys))
+    if own:
+        wordings += [
+            (int(key), True)
+            for (key,) in cursor.execute(
+                "SELECT max(passage_key) FROM passage"
+                " WHERE list_contains(?::VARCHAR[], passage_id) GROUP BY passage_id",
+                [own],
+            ).fetchall()
+        ]
+    if wordings:
         cursor.execute(
-            "SELECT judgement_key, evidence_sha256 FROM judgement"
-            f" WHERE judgement_key IN ({_list(j for _, _, j in rows)})"
-        ).fetchall()
-    )
-    return {int(k): (int(run), str(hashes.get(j, ""))) for k, run, j in rows}
+            "INSERT INTO review_citation VALUES "
+            + ", ".join(f"({review_key}, {key}, {mine})" for key, mine in sorted(wordings))
+        )
 
 
 def _settled_elsewhere(
@@ -407,40 +373,49 @@ def _settled_elsewhere(
 
 
 def _settled(
-    cursor: duckdb.DuckDBPyConnection, keys: Collection[int]
+    cursor: duckdb.DuckDBPyConnection,
+    keys: Collection[int],
+    known: Mapping[int, Standing] | None = None,
 ) -> dict[int, tuple[Decision, int]]:
     """Return the conclusion that holds for each of ``keys``, and at which mention it was made.
 
     The same as the view ``decided_mention``, for few mentions in a store of many reviews.
+    ``known`` is how ``keys`` stand, where the caller knows it.
     """
     if not keys:
         return {}
-    inside = ", ".join(str(int(k)) for k in keys)
-    copies = cursor.execute(
-        "SELECT c.review_key, c.mention_key, r.mention_key FROM review_copy AS c"
-        f" JOIN review AS r USING (review_key) WHERE c.mention_key IN ({inside}) AND c.covered"
-        " ORDER BY c.review_key",
+    covered = cursor.execute(
+        "SELECT review_key, mention_key FROM review_copy"
+        f" WHERE mention_key IN ({literals(keys)}) AND covered ORDER BY review_key"
     ).fetchall()
-    places = ", ".join(str(int(k)) for k in {*keys, *(at for _, _, at in copies)})
-    current = {
-        int(key): (int(review), Decision(decision))
-        for key, review, decision in cursor.execute(
-            "SELECT mention_key, review_key, decision FROM current_review"
-            f" WHERE mention_key IN ({places}) AND decision <> 'SKIPPED'"
+    at = dict(
+        cursor.execute(
+            "SELECT review_key, mention_key FROM review"
+            f" WHERE review_key IN ({literals(r for r, _ in covered)})"
         ).fetchall()
-    }
+        if covered
+        else ()
+    )
+    stand = dict(standings(cursor, keys) if known is None else known)
+    stand |= standings(cursor, {int(k) for k in at.values()}.difference(keys))
     found: dict[int, tuple[Decision, int]] = {}
-    for review, key, at in copies:
-        if int(at) in current and current[int(at)][0] == review:
-            found[int(key)] = (current[int(at)][1], int(at))
-    wanted = set(keys)
-    return found | {k: (d, k) for k, (_, d) in current.items() if k in wanted}
+    for review, key in covered:
+        there = stand.get(at[review])
+        if there is not None and there.decision is not None and there.holds == review:
+            found[int(key)] = (there.decision, int(at[review]))
+    return found | {
+        k: (s.decision, k) for k in keys if (s := stand.get(k)) is not None and s.decision
+    }
 
 
 # -- copies that still wait ----------------------------------------------------------------------
 
 
-def left_over(cursor: duckdb.DuckDBPyConnection, keys: Collection[int] | None) -> set[int]:
+def left_over(
+    cursor: duckdb.DuckDBPyConnection,
+    keys: Collection[int] | None,
+    known: Mapping[int, Standing] | None = None,
+) -> set[int]:
     """Return the mentions among ``keys``, or all, that a conclusion was once about and none is now.
 
     Beside decided copies of the same claim these still wait: they were left out by name, or the
@@ -456,11 +431,11 @@ def left_over(cursor: duckdb.DuckDBPyConnection, keys: Collection[int] | None) -
         return {int(k) for (k,) in rows}
     if not keys:
         return set()
-    inside = ", ".join(str(int(k)) for k in keys)
+    inside = literals(keys)
     rows = cursor.execute(
         f"SELECT mention_key FROM review_copy WHERE mention_key IN ({inside}) UNION"
         f" SELECT mention_key FROM review WHERE mention_key IN ({inside})"
         " AND decision <> 'SKIPPED'"
     ).fetchall()
     touched = {int(k) for (k,) in rows}
-    return touched - set(_settled(cursor, touched))
+    return touched - set(_settled(cursor, touched, known))

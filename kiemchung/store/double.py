@@ -169,7 +169,7 @@ def adjudicate(
     if decision is Decision.SKIPPED:
         raise InputError("to skip settles nothing")
     with store._writing() as cursor:
-        key = store._check(cursor, account, mention_key, decision, cited_passages)
+        known = store._check(cursor, account, mention_key, decision, cited_passages)
         if store._sent_before(cursor, form_token):
             return None
         parties = cursor.execute(
@@ -185,7 +185,7 @@ def adjudicate(
         review = store._append(
             cursor,
             mention_key=mention_key,
-            judgement_key=key,
+            judgement_key=known.judgement_key,
             account=account,
             decision=str(decision),
             before=None,

@@ -15,7 +15,7 @@ from typing import Any, Final
 from kiemchung.errors import InputError
 from kiemchung.priority import Novelty
 from kiemchung.store.base import OpenFile
-from kiemchung.store.rows import Account, QueueEntry
+from kiemchung.store.rows import Account, Slot
 
 MAX_FILTERS: Final = 30
 MAX_NAME: Final = 60
@@ -31,14 +31,17 @@ class Filter:
     words: str = ""  # that stand in the claim, whatever their case
     reopened: bool = False  # only claims that wait again
 
-    def lets_through(self, entry: QueueEntry) -> bool:
-        """Whether the filter lets an entry through."""
+    @property
+    def reads(self) -> bool:
+        """Whether it asks for the claim's words or its outlet, which an order does not hold."""
+        return bool(self.outlet or self.words)
+
+    def lets_through(self, slot: Slot) -> bool:
+        """Whether the filter lets an entry through, as far as its words do not matter."""
         return (
-            self.outlet in ("", entry.outlet)
-            and self.novelty in (None, entry.novelty)
-            and entry.stories >= self.stories
-            and self.words.casefold() in entry.text.casefold()
-            and (not self.reopened or entry.reopened != "")
+            self.novelty in (None, slot.novelty)
+            and slot.stories >= self.stories
+            and (not self.reopened or slot.reopened != "")
         )
 
 

@@ -1,13 +1,14 @@
 """Who has which claim open, so that two people do not conclude the same one by accident.
 
-The leases live in memory, under one lock, because one process owns the store; each is also written
-down, so that a restart does not hand an open claim to somebody else. A lease ends by itself: the
-time is counted from the last sign of life, and whoever asks first afterwards takes it over.
+The leases live in memory, under one lock, because one process owns the store. Soon afterwards each
+is written down, so that a restart does not hand an open claim to somebody else. A lease ends by
+itself: the time is counted from the last sign of life, and whoever asks first afterwards takes it.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from kiemchung.store.base import OpenFile
 
 LEASE_TIME: Final = timedelta(minutes=10)
 """From the last sign of life; long enough for a long article, short enough for a lunch."""
+FLUSH_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,8 @@ class Leases:
         self._time = lease_time
         self._guard = threading.Lock()
         self._held: dict[str, Lease] = {}
+        self._unwritten = False
+        self._flushed = -FLUSH_SECONDS
         for row in store._read("SELECT claim_id, account_key, until FROM lease"):
             until = row["until"].astimezone(UTC)
             self._held[row["claim_id"]] = Lease(
@@ -74,8 +78,7 @@ class Leases:
                 until=until,
                 written_until=until if stale else written,
             )
-        if stale:
-            self._write()
+            self._unwritten |= stale
         return True
 
     def first_free(
@@ -92,8 +95,8 @@ class Leases:
                 return key
         return None
 
-    def release(self, account_key: int, claim_id: str | None = None) -> None:
-        """Give one claim back, or all that this person holds."""
+    def release(self, account_key: int, claim_id: str | None = None, *, write: bool = True) -> None:
+        """Give one claim back, or all that this person holds; ``write`` it down now or later."""
         with self._guard:
             gone = [
                 k
@@ -102,8 +105,7 @@ class Leases:
             ]
             for key in gone:
                 del self._held[key]
-        if gone:
-            self._write()
+            self._unwritten |= bool(gone)
 
     def holder(self, claim_id: str, *, now: datetime | None = None) -> int | None:
         """Return the key of the account that has a claim open, None for nobody."""
@@ -131,8 +133,35 @@ class Leases:
                 key=lambda lease: lease.claim_id,
             )
 
+    def flush(self) -> None:
+        """Write all leases down as they are now, where any has changed, but not too often.
+
+        Asked behind a request, because nobody needs to wait for it: a process that is killed before
+        has forgotten who took a claim in the last seconds, no more.
+
+        Raises:
+            StoreError: the database failed; the next flush tries again.
+        """
+        now = time.monotonic()
+        with self._guard:
+            wanted = self._unwritten and now - self._flushed >= FLUSH_SECONDS
+            if wanted:
+                self._unwritten, self._flushed = False, now
+        if not wanted:
+            return
+        try:
+            self._write()
+        except BaseException:
+            self._unwritten = True
+            raise
+
+    def close(self) -> None:
+        """Write down what no flush has written yet."""
+        if self._unwritten:
+            self._write()
+            self._unwritten = False
+
     def _write(self) -> None:
-        """Write all leases down as they are now; the last to write has seen every change."""
         # The guard is taken inside the transaction and never the other way round, so that a slow
         # disk holds up those who write and not those who only ask.
         with self._store._writing() as cursor:

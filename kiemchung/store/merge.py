@@ -1,4 +1,4 @@
-"""One batch into the tables, in SQL over Arrow.
+"""One batch into the tables, in SQL over its Parquet files.
 
 A large commit holds up every other one while it is written, and reviewers work meanwhile. So rows
 that mean nothing yet (articles, mentions, judgements that belong to no run) are worked out in
@@ -13,15 +13,20 @@ people write are not named in this module.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from kiemchung.errors import BatchError
-from kiemchung.store.inbox import TABLES, ReadBatch
+from kiemchung.store.connection import quoted
+from kiemchung.store.inbox import ReadBatch
 
 SAMPLE_SHARE: Final = 0.05
 """Share of the claims without a flag that goes blind into the queue (notes: miss estimate)."""
@@ -32,10 +37,17 @@ _SAMPLE_BELOW: Final = f"{int(SAMPLE_SHARE * 2**32):08x}"
 ROWS_AT_ONCE: Final = 10_000
 ARTICLES_AT_ONCE: Final = 1_000
 """Rows of one transaction: a commit of more would hold up a reviewer's for longer than 100 ms."""
+STRETCH: Final = 4_000
+"""Articles that are laid out at once; fewer take less memory and look through the store more often.
+"""
 
 _JUDGED: Final = ("judgement", "judgement_evidence", "judgement_difference")
 
-_DERIVED: Final = ("b_wording", "b_evidence", "b_judged")
+_STRETCHED: Final = ("article", "mention", "judgement")
+"""Laid out a stretch at a time, as b_...; the whole of them is called w_..."""
+_DERIVED: Final = (
+    "b_wording", "b_evidence", "b_judged", "b_judged_all", "b_mention", "b_judgement",
+)  # fmt: skip
 
 _ARTICLE_TEXT: Final = (
     "concat_ws(chr(10) || chr(10), nullif(a.title, ''), nullif(a.lead, ''), nullif(a.body, ''))"
@@ -81,28 +93,36 @@ _PASSAGE_UPDATES: Final = (
 
 
 def _twice(table: str, name: str) -> str:
-    return f"SELECT {name} FROM b_{table} GROUP BY 1 HAVING count(*) > 1"
+    return f"SELECT {name} FROM {table} GROUP BY 1 HAVING count(*) > 1"
 
 
-# Each finds rows that must not be there; the words say what is wrong with the batch.
+# Each finds rows that must not be there; the words say what is wrong with the batch. These ask
+# about the ids of the whole batch ...
 _REFUSALS: Final = (
-    ("twice in the batch: article {}", _twice("article", "article_id")),
-    ("twice in the batch: mention {}", _twice("mention", "mention_id")),
-    ("judged twice: mention {}", _twice("judgement", "mention_id")),
-    ("twice in the batch: passage {}", _twice("passage", "passage_id")),
-    ("twice in the batch: document {}", _twice("document", "doc_id")),
+    ("twice in the batch: article {}", _twice("w_article", "article_id")),
+    ("twice in the batch: mention {}", _twice("w_mention", "mention_id")),
+    ("judged twice: mention {}", _twice("w_judgement", "mention_id")),
+    ("twice in the batch: passage {}", _twice("b_passage", "passage_id")),
+    ("twice in the batch: document {}", _twice("b_document", "doc_id")),
     (
         "mention {} names an article that is not in the batch",
-        "SELECT mention_id FROM b_mention ANTI JOIN b_article USING (article_id)",
+        "SELECT mention_id FROM w_mention ANTI JOIN w_article USING (article_id)",
     ),
     (
         "judgement {} names a mention that is not in the batch",
-        "SELECT judgement_id FROM b_judgement ANTI JOIN b_mention USING (mention_id)",
+        "SELECT judgement_id FROM w_judgement ANTI JOIN w_mention USING (mention_id)",
     ),
     (
         "passage {} names a document that is not in the batch",
         "SELECT passage_id FROM b_passage ANTI JOIN b_document USING (doc_id)",
     ),
+    (
+        "judgement {} belongs to another run",
+        "SELECT judgement_id FROM w_judgement WHERE run_id <> (SELECT run_id FROM b_run)",
+    ),
+)  # fmt: skip
+# ... and these about the rows of a stretch.
+_REFUSALS_OF_ROWS: Final = (
     (
         "judgement {} names a passage, or a wording of it, that is not in the batch",
         "SELECT e.judgement_id FROM b_evidence AS e ANTI JOIN b_wording AS w"
@@ -125,10 +145,6 @@ _REFUSALS: Final = (
         ' OR m.start_char <> b.start OR m.end_char <> b."end" OR a.article_id <> b.article_id',
     ),
     (
-        "judgement {} belongs to another run",
-        "SELECT judgement_id FROM b_judgement WHERE run_id <> (SELECT run_id FROM b_run)",
-    ),
-    (
         "mention {} does not stand at its place in the article",
         "SELECT m.mention_id FROM b_mention AS m JOIN b_article AS a USING (article_id)"
         f" WHERE substring({_ARTICLE_TEXT}, m.start + 1, m.\"end\" - m.start) <> m.text",
@@ -145,11 +161,7 @@ def _assign(names: tuple[str, ...], new: str) -> str:
 
 
 def _stage(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Derive from the batch what several statements need."""
-    cursor.execute(
-        "CREATE OR REPLACE TEMP TABLE b_wording AS"
-        f" SELECT *, {_PASSAGE_SHA} AS sha256 FROM b_passage"
-    )
+    """Derive from the rows of a stretch what several statements need."""
     cursor.execute(
         "CREATE OR REPLACE TEMP TABLE b_evidence AS SELECT judgement_id, e.* FROM ("
         f"SELECT judgement_id, unnest(from_json(evidence, '{_EVIDENCE}')) AS e FROM b_judgement)"
@@ -167,8 +179,10 @@ def _stage(cursor: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _refuse(cursor: duckdb.DuckDBPyConnection, run_id: str) -> None:
-    for words, query in _REFUSALS:
+def _refuse(
+    cursor: duckdb.DuckDBPyConnection, run_id: str, refusals: Sequence[tuple[str, str]]
+) -> None:
+    for words, query in refusals:
         found = cursor.execute(f"SELECT * FROM ({query}) LIMIT 1").fetchone()
         if found is not None:
             raise BatchError(
@@ -190,8 +204,8 @@ def _merge_run(cursor: duckdb.DuckDBPyConnection, now: datetime) -> int:
         "INSERT INTO run (run_key, run_id, week, outlets, config_sha256, code_version,"
         " base_version, model_id, accounting, alarms, articles, mentions, judgements, merged_at)"
         " SELECT ?, run_id, week, outlets, config_sha256, code_version,"
-        " base_version, model_id, accounting, alarms, (SELECT count(*) FROM b_article),"
-        " (SELECT count(*) FROM b_mention), (SELECT count(*) FROM b_judgement), ? FROM b_run",
+        " base_version, model_id, accounting, alarms, (SELECT count(*) FROM w_article),"
+        " (SELECT count(*) FROM w_mention), (SELECT count(*) FROM w_judgement), ? FROM b_run",
         [key, now],
     )
     cursor.execute("DELETE FROM run_health WHERE run_key = ?", [key])
@@ -266,26 +280,50 @@ def _transaction(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
     cursor.execute("COMMIT")
 
 
-def _copy_articles(cursor: duckdb.DuckDBPyConnection) -> None:
-    # Their texts are long, so only the keys are laid out beforehand.
-    cursor.execute(
-        "CREATE OR REPLACE TEMP TABLE n_article AS"
-        " SELECT (SELECT coalesce(max(article_key), 0) FROM article)"
-        " + row_number() OVER (ORDER BY article_id) AS article_key, article_id"
-        " FROM b_article ANTI JOIN article USING (article_id)"
-    )
-    low, high = cursor.execute(
-        "SELECT min(article_key), max(article_key) FROM n_article"
-    ).fetchone() or (None, None)
-    for start in () if low is None else range(int(low), int(high) + 1, ARTICLES_AT_ONCE):
-        with _transaction(cursor):
-            cursor.execute(
-                f"INSERT INTO article (article_key, article_id, {_ARTICLE_COLUMNS})"
-                f" SELECT n.article_key, b.article_id, {_ARTICLE_COLUMNS} FROM n_article AS n"
-                " JOIN b_article AS b USING (article_id)"
-                " WHERE n.article_key >= ? AND n.article_key < ? ORDER BY n.article_key",
-                [start, start + ARTICLES_AT_ONCE],
-            )
+def _copy_articles(cursor: duckdb.DuckDBPyConnection, part: pa.Table) -> None:
+    for start in range(0, part.num_rows, ARTICLES_AT_ONCE):
+        cursor.register("b_rows", part.slice(start, ARTICLES_AT_ONCE))
+        try:
+            with _transaction(cursor):
+                cursor.execute(
+                    f"INSERT INTO article (article_key, article_id, {_ARTICLE_COLUMNS})"
+                    " SELECT (SELECT coalesce(max(article_key), 0) FROM article)"
+                    f" + row_number() OVER (), article_id, {_ARTICLE_COLUMNS} FROM b_rows"
+                    " WHERE article_id NOT IN (SELECT article_id FROM article"
+                    " SEMI JOIN (SELECT article_id FROM b_rows) USING (article_id))"
+                )
+        finally:
+            cursor.unregister("b_rows")
+
+
+def _stretches(cursor: duckdb.DuckDBPyConnection, articles: Path | pa.Table) -> Iterator[pa.Table]:
+    """Lay out the batch in stretches of articles with their mentions and judgements, staged.
+
+    So a batch of any size takes the memory of a stretch, and no join sees all the texts.
+    """
+    for part in _articles(articles):
+        cursor.register("b_article", part)
+        try:
+            for table, of, key in (
+                ("mention", "article", "article_id"), ("judgement", "mention", "mention_id")
+            ):  # fmt: skip
+                cursor.execute(
+                    f"CREATE OR REPLACE TEMP TABLE b_{table} AS SELECT * FROM w_{table}"
+                    f" SEMI JOIN b_{of} USING ({key})"
+                )
+            _stage(cursor)
+            yield part
+        finally:
+            cursor.unregister("b_article")
+
+
+def _articles(table: Path | pa.Table) -> Iterator[pa.Table]:
+    if isinstance(table, pa.Table):
+        yield from (pa.Table.from_batches([b]) for b in table.to_batches(STRETCH))
+        return
+    with pq.ParquetFile(table) as file:
+        for part in file.iter_batches(STRETCH):
+            yield pa.Table.from_batches([part])
 
 
 def _copy_mentions(cursor: duckdb.DuckDBPyConnection) -> None:
@@ -339,20 +377,20 @@ def _copy_judgements(cursor: duckdb.DuckDBPyConnection) -> None:
 def _update(cursor: duckdb.DuckDBPyConnection) -> None:
     """Write what this batch knows better about rows that are there already."""
     cursor.execute(
-        f"UPDATE article AS a SET {_assign(_ARTICLE_UPDATES, 'b')} FROM b_article AS b"
+        f"UPDATE article AS a SET {_assign(_ARTICLE_UPDATES, 'b')} FROM w_article AS b"
         f" WHERE a.article_id = b.article_id AND ({_differs(_ARTICLE_UPDATES, 'a', 'b')})"
     )
     cursor.execute(
         "DELETE FROM article_opt_out WHERE article_key IN"
-        " (SELECT a.article_key FROM article AS a JOIN b_article USING (article_id))"
+        " (SELECT a.article_key FROM article AS a JOIN w_article USING (article_id))"
     )
     cursor.execute(
         "INSERT INTO article_opt_out SELECT a.article_key,"
         " unnest(from_json(b.opt_outs, '[\"VARCHAR\"]'))"
-        " FROM b_article AS b JOIN article AS a USING (article_id)"
+        " FROM w_article AS b JOIN article AS a USING (article_id)"
     )
     cursor.execute(
-        f"UPDATE mention AS m SET {_assign(_MENTION_UPDATES, 'b')} FROM b_mention AS b"
+        f"UPDATE mention AS m SET {_assign(_MENTION_UPDATES, 'b')} FROM w_mention AS b"
         f" WHERE m.mention_id = b.mention_id AND ({_differs(_MENTION_UPDATES, 'm', 'b')})"
     )
 
@@ -362,17 +400,17 @@ def _replace_membership(cursor: duckdb.DuckDBPyConnection, run_key: int) -> None
         cursor.execute(f"DELETE FROM {table} WHERE run_key = ?", [run_key])
     cursor.execute(
         "INSERT INTO run_article SELECT ?, article_key FROM article"
-        " SEMI JOIN b_article USING (article_id) ORDER BY article_key",
+        " SEMI JOIN w_article USING (article_id) ORDER BY article_key",
         [run_key],
     )
     cursor.execute(
         "INSERT INTO run_mention SELECT ?, mention_key FROM mention"
-        " SEMI JOIN b_mention USING (mention_id) ORDER BY mention_key",
+        " SEMI JOIN w_mention USING (mention_id) ORDER BY mention_key",
         [run_key],
     )
     cursor.execute(
         "INSERT INTO run_judgement SELECT ?, j.mention_key, j.judgement_key FROM judgement AS j"
-        " JOIN b_judged AS b USING (judgement_id, content_sha256) ORDER BY j.mention_key",
+        " JOIN b_judged_all AS b USING (judgement_id, content_sha256) ORDER BY j.mention_key",
         [run_key],
     )
     cursor.execute(
@@ -393,6 +431,12 @@ def _replace_membership(cursor: duckdb.DuckDBPyConnection, run_key: int) -> None
     )
 
 
+def _pattern(path: Path) -> str:
+    """Return a path as a literal; read_parquet takes it for a pattern, so its signs count."""
+    plain = re.sub(r"[\[*?]", r"[\g<0>]", str(path))
+    return quoted(plain)
+
+
 @contextmanager
 def prepared(cursor: duckdb.DuckDBPyConnection, batch: ReadBatch) -> Iterator[None]:
     """Check ``batch`` and copy its new rows; inside the block, `merge` makes a run of them.
@@ -401,23 +445,46 @@ def prepared(cursor: duckdb.DuckDBPyConnection, batch: ReadBatch) -> Iterator[No
         BatchError: rows contradict each other; nothing was copied then.
         duckdb.Error: a row breaks a CHECK, or the database cannot go on.
     """
+    views = {n: f"{'w' if n in _STRETCHED else 'b'}_{n}" for n in batch.tables}
     try:
-        for name in TABLES:
-            cursor.register(f"b_{name}", batch.tables[name])
-        _stage(cursor)
-        _refuse(cursor, batch.run_id)
+        for name, table in batch.tables.items():
+            if isinstance(table, Path):  # Arrow would hold all of it in memory
+                cursor.execute(
+                    f"CREATE OR REPLACE TEMP VIEW {views[name]} AS"
+                    f" SELECT * FROM read_parquet({_pattern(table)})"
+                )
+            else:
+                cursor.register(views[name], table)
+        cursor.execute(
+            "CREATE OR REPLACE TEMP TABLE b_wording AS"
+            f" SELECT *, {_PASSAGE_SHA} AS sha256 FROM b_passage"
+        )
+        _refuse(cursor, batch.run_id, _REFUSALS)
+        for _ in _stretches(cursor, batch.tables["article"]):
+            _refuse(cursor, batch.run_id, _REFUSALS_OF_ROWS)
         with _transaction(cursor):
             _merge_documents(cursor)
-        _copy_articles(cursor)
-        _copy_mentions(cursor)
-        _copy_judgements(cursor)
+        cursor.execute(
+            "CREATE OR REPLACE TEMP TABLE b_judged_all (judgement_id VARCHAR,"
+            " content_sha256 VARCHAR)"
+        )
+        for part in _stretches(cursor, batch.tables["article"]):
+            _copy_articles(cursor, part)
+            _copy_mentions(cursor)
+            _copy_judgements(cursor)
+            cursor.execute(
+                "INSERT INTO b_judged_all SELECT judgement_id, content_sha256 FROM b_judged"
+            )
         yield
     finally:
         with suppress(duckdb.Error):  # the error on its way says more than one of tidying up
-            for name in ("n_article", "n_mention", *(f"n_{t}" for t in _JUDGED), *_DERIVED):
+            for name in ("n_mention", *(f"n_{t}" for t in _JUDGED), *_DERIVED):
                 cursor.execute(f"DROP TABLE IF EXISTS temp.{name}")
-            for name in TABLES:
-                cursor.unregister(f"b_{name}")
+            for name, table in batch.tables.items():
+                if isinstance(table, Path):
+                    cursor.execute(f"DROP VIEW IF EXISTS temp.{views[name]}")
+                else:
+                    cursor.unregister(views[name])
 
 
 def merge(cursor: duckdb.DuckDBPyConnection, *, now: datetime) -> None:

@@ -8,18 +8,25 @@ from pathlib import Path
 
 from kiemchung.errors import StoreError
 from kiemchung.store.checks import problems
-from kiemchung.store.connection import SideLock, connect
+from kiemchung.store.connection import CONFIG, DESK, SideLock, connect
 from kiemchung.store.double import DOUBLE_SHARE
 from kiemchung.store.migrate import applied, migrate
 from kiemchung.store.store import Store
 
 
 def open_store(
-    path: Path, *, wait_seconds: float = 10.0, double_share: float = DOUBLE_SHARE
+    path: Path,
+    *,
+    wait_seconds: float = 10.0,
+    double_share: float = DOUBLE_SHARE,
+    desk: bool = False,
 ) -> Store:
     """Open, and where needed create or migrate, the store at ``path``.
 
     ``double_share`` of the claims that come into the queue is planned for two reviewers.
+
+    With ``desk`` it takes little memory and answers many small questions soonest; without, the
+    whole machine works on each.
 
     The side lock is held until `Store.close`; every way of opening the file goes through here.
 
@@ -34,7 +41,7 @@ def open_store(
     connection = None
     try:
         _refuse_other_files(path)
-        connection = connect(path)
+        connection = connect(path, settings=DESK if desk else CONFIG)
         migrate(connection, where=str(path))
         return Store(path, connection, lock, double_share=double_share)
     except BaseException:

@@ -6,8 +6,11 @@ by itself, so the trail reads it where it lies instead of keeping it twice.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import duckdb
@@ -15,6 +18,8 @@ import duckdb
 from kiemchung.domain import sha256_hex
 from kiemchung.store import accounts
 from kiemchung.store.base import OpenFile
+from kiemchung.store.connection import SideLock
+from kiemchung.store.kept import Kept
 from kiemchung.store.rows import Account
 
 HIDDEN: Final = "hidden"
@@ -120,13 +125,17 @@ LIMIT $most OFFSET $skip
 class People(OpenFile):
     """The part of the store that knows who may sign in and what was done."""
 
+    def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection, lock: SideLock) -> None:
+        super().__init__(path, connection, lock)
+        self._sessions = Kept(1000)
+
     def add_user(self, name: str, *, role: str = "reviewer", by: Account | None = None) -> str:
         """Add an account and return its one-time password.
 
         Raises:
             InputError: the name is taken or no name, or there is no such role.
         """
-        with self._writing() as cursor:
+        with self._changing_accounts() as cursor:
             password = accounts.add(cursor, name, role=role, now=datetime.now(UTC))
             self._note(cursor, by, "account added", name, after=role)
         return password
@@ -137,7 +146,7 @@ class People(OpenFile):
         Raises:
             InputError: there is no such account.
         """
-        with self._writing() as cursor:
+        with self._changing_accounts() as cursor:
             password = accounts.reset(cursor, name, now=datetime.now(UTC))
             self._note(cursor, by, "password reset", name)
         return password
@@ -148,7 +157,7 @@ class People(OpenFile):
         Raises:
             InputError: no such account or role, or it is the last administrator.
         """
-        with self._writing() as cursor:
+        with self._changing_accounts() as cursor:
             before = accounts.set_role(cursor, name, role, now=datetime.now(UTC))
             if before != role:
                 self._note(cursor, by, "role changed", name, before=before, after=role)
@@ -159,7 +168,7 @@ class People(OpenFile):
         Raises:
             InputError: no such account, or it is the last administrator.
         """
-        with self._writing() as cursor:
+        with self._changing_accounts() as cursor:
             before = accounts.set_active(cursor, name, active, now=datetime.now(UTC))
             if before is not active:
                 states = ("inactive", "active")
@@ -174,7 +183,7 @@ class People(OpenFile):
         Raises:
             InputError: there is no such account.
         """
-        with self._writing() as cursor:
+        with self._changing_accounts() as cursor:
             key = accounts.key_of(cursor, name)
             accounts.revoke_all(cursor, key, now=datetime.now(UTC))
             self._note(cursor, by, "sessions ended", name)
@@ -237,12 +246,24 @@ class People(OpenFile):
 
     def session_account(self, token: str) -> Account | None:
         """Return whose session this is, None when it was ended or has run out."""
+        now = datetime.now(UTC)
+        found = self._sessions.get(accounts.token_hash(token), lambda: self._session(token))
+        return found[0] if found is not None and found[1] > now else None
+
+    def _session(self, token: str) -> tuple[Account, datetime] | None:
         with self._cursor() as cursor:
-            return accounts.session_account(cursor, token, now=datetime.now(UTC))
+            return accounts.session_account(cursor, token)
+
+    @contextmanager
+    def _changing_accounts(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Write to accounts or sessions; what is kept of them counts no longer afterwards."""
+        with self._writing() as cursor:
+            yield cursor
+        self._sessions.forget()
 
     def close_session(self, token: str) -> None:
         """End a session on the server; the cookie is worth nothing afterwards."""
-        with self._writing() as cursor:
+        with self._changing_accounts() as cursor:
             accounts.revoke(cursor, token, now=datetime.now(UTC))
 
     def change_password(self, account: Account, *, old: str, new: str) -> str:
@@ -252,7 +273,7 @@ class People(OpenFile):
         refused = accounts.refusal(known, account.name, old=old, new=new)
         if not refused:
             hashed = accounts.hash_password(new)
-            with self._writing() as cursor:
+            with self._changing_accounts() as cursor:
                 accounts.set_password(cursor, account, hashed, now=datetime.now(UTC))
                 self._note(cursor, account, "password changed", account.name)
         return refused

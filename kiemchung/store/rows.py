@@ -139,6 +139,25 @@ class QueueEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """An entry without its words: what the order of the lists is made of, kept for all of them."""
+
+    mention_key: int
+    mention_keys: tuple[int, ...]
+    claim: int  # hash of the claim's id in this process
+    weeks: tuple[str, ...]
+    flagged: bool
+    sampled: bool
+    p_refuted: float | None
+    stories: int
+    novelty: Novelty
+    kinds: tuple[Distortion, ...]
+    doubled: bool
+    decision: Decision | None = None
+    reopened: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShownPassage:
     """A passage beside a claim, and the version before it where there is one."""
 
@@ -169,6 +188,14 @@ class BlindChoice:
     distortions: tuple[Distortion, ...]
     cited_passages: tuple[str, ...]
     note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceDetails:
+    """What a blind choice said beside decision, kinds, passages and note."""
+
+    correction: str = ""
+    excepted: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -266,14 +266,22 @@ def test_a_lock_ends_and_a_success_forgets_failures(store: Store) -> None:
         assert accounts.authenticate(cursor, "an", once, now=now + timedelta(minutes=16))
 
 
-def test_a_session_runs_out(store: Store) -> None:
+def test_a_session_runs_out(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     account = store.authenticate("an", store.add_user("an"))
     assert account is not None
-    now = datetime(2026, 10, 1, tzinfo=UTC)
-    with store._writing() as cursor:
-        token = accounts.open_session(cursor, account, now=now)
-        assert accounts.session_account(cursor, token, now=now + timedelta(hours=11)) == account
-        assert accounts.session_account(cursor, token, now=now + timedelta(hours=13)) is None
+    opened = datetime(2026, 10, 1, tzinfo=UTC)
+    clock = [opened]
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return clock[0]
+
+    monkeypatch.setattr("kiemchung.store.people.datetime", Clock)
+    token = store.open_session(account)
+    for hours, known in ((0, account), (11, account), (13, None)):  # kept in memory meanwhile
+        clock[0] = opened + timedelta(hours=hours)
+        assert store.session_account(token) == known
 
 
 def test_somebody_elses_review_is_not_there(

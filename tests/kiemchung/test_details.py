@@ -210,9 +210,7 @@ def test_own_passages_are_found_by_word_and_id_and_only_those_in_force(store: St
     assert details.find_passages(store, "", day) == []
     assert details.find_passages(store, "' OR 1=1 --", day) == []
     assert len(details.find_passages(store, "thanh vien", day, limit=1)) == 1
-    assert details.successors(store, [OLD_PASSAGE.passage_id]) == {
-        OLD_PASSAGE.passage_id: NEW_PASSAGE
-    }
+    assert store.facts.successors([OLD_PASSAGE.passage_id]) == {OLD_PASSAGE.passage_id: NEW_PASSAGE}
     assert details.passages_named(store, [OTHER_PASSAGE.passage_id]) == [OTHER_PASSAGE]
 
 

@@ -44,7 +44,9 @@ def test_a_batch_is_one_folder_with_counts_and_hashes(tmp_path: Path) -> None:
     facts = manifest(folder)
     assert facts["run_id"] == given.run.run_id
     assert facts["files"]["article"]["rows"] == len(given.articles)  # type: ignore[index]
-    assert read_batch(folder).tables["judgement"].num_rows == len(given.judgements)
+    assert pq.read_metadata(read_batch(folder).tables["judgement"]).num_rows == len(
+        given.judgements
+    )
     assert waiting(tmp_path) == 1
 
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from kiemchung.domain import Decision
-from kiemchung.errors import LeaseError
+from kiemchung.errors import LeaseError, StoreError
 from kiemchung.store import Account, Store, open_store
 from kiemchung.store.base import OpenFile
 from kiemchung.store.connection import SideLock, connect
 from kiemchung.store.inbox import write_batch
-from kiemchung.store.leases import LEASE_TIME, Leases
+from kiemchung.store.leases import FLUSH_SECONDS, LEASE_TIME, Leases
 from kiemchung.store.migrate import migrate
 from tests.batches import batch
 
@@ -86,14 +86,50 @@ def test_a_restart_forgets_no_living_lease(bare: OpenFile) -> None:
     first = Leases(bare)
     first.take(1, "a", now=NOW)
     first.take(2, "b", now=NOW)
+    first.close()
     for minutes in range(1, 30):  # renewals are written down seldom, but always in time
         moment = NOW + timedelta(minutes=minutes)
         first.take(2, "b", now=moment)
+        first.close()
         again = Leases(bare)
         assert again.holder("b", now=moment + LEASE_TIME / 2 - timedelta(seconds=1)) == 2
     assert Leases(bare).holder("a", now=NOW + timedelta(minutes=30)) is None
     first.release(2)
+    first.close()
     assert Leases(bare).held(now=NOW) == []
+
+
+def test_leases_are_written_down_behind_the_request_and_not_with_every_one(
+    bare: OpenFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("kiemchung.store.leases.time.monotonic", lambda: clock[0])
+    leases = Leases(bare)
+    leases.take(1, "a")
+    assert Leases(bare).held() == []  # nobody waits for the disk
+    leases.flush()
+    assert [x.claim_id for x in Leases(bare).held()] == ["a"]
+    leases.take(1, "b")
+    leases.flush()  # a moment later: not again
+    assert [x.claim_id for x in Leases(bare).held()] == ["a"]
+    clock[0] += FLUSH_SECONDS
+    leases.flush()
+    assert [x.claim_id for x in Leases(bare).held()] == ["b"]
+
+
+def test_a_flush_that_fails_is_made_up_for(bare: OpenFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    leases = Leases(bare)
+    leases.take(1, "a")
+
+    def full() -> None:
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(leases, "_write", full)
+        with pytest.raises(StoreError, match="full"):
+            leases.flush()
+    leases.close()
+    assert [x.claim_id for x in Leases(bare).held()] == ["a"]
 
 
 def test_of_many_at_once_one_gets_it(bare: OpenFile) -> None:
@@ -136,7 +172,7 @@ def test_the_queue_of_others_passes_over_what_one_has_open(store: Store) -> None
     store.decide(one, first.mention_key, Decision.SKIPPED, form_token="v")
     assert store.open_item(two, first.mention_key)  # skipping gave it back
     following = store.next_item(one, rest)
-    assert following == rest[0][0]
+    assert following == rest[0]
     assert not store.open_item(two, following)
 
 
@@ -179,7 +215,7 @@ class Office(RuleBasedStateMachine):
 
     def _next(self, account: Account) -> None:
         entries = self.store.queue(account)
-        key = self.store.next_item(account, [(e.mention_key, e.claim_id) for e in entries])
+        key = self.store.next_item(account, [e.mention_key for e in entries])
         self.hands.pop(account.key, None)
         if key is None:
             self.store.leases.release(account.key)

@@ -419,7 +419,7 @@ def test_week_counts_add_up(full: Store) -> None:
     ],
 )
 def test_no_null_and_no_contradiction_slips_into_a_judgement(full: Store, change: str) -> None:
-    cursor = full._connection.cursor()
+    cursor = full._take()
     with pytest.raises(duckdb.ConstraintException):
         cursor.execute(f"UPDATE judgement SET {change} WHERE flagged")
 
@@ -444,13 +444,13 @@ def test_no_null_and_no_contradiction_slips_into_a_judgement(full: Store, change
 def test_other_holes_of_the_draft_are_closed(full: Store, statement: str) -> None:
     account = sign_up(full, "an")
     full.decide(account, first_flag(full, account), Decision.SUPPORTED, form_token="a")
-    cursor = full._connection.cursor()
+    cursor = full._take()
     with pytest.raises(duckdb.ConstraintException):
         cursor.execute(statement)
 
 
 def test_the_check_queries_find_what_no_key_forbids(full: Store) -> None:
-    cursor = full._connection.cursor()
+    cursor = full._take()
     cursor.execute("INSERT INTO article SELECT * FROM article LIMIT 1")
     cursor.execute("DELETE FROM run_mention WHERE mention_key = 1")
     cursor.execute("DELETE FROM judgement_evidence")
@@ -545,7 +545,7 @@ def test_a_backup_holds_everything_and_comes_back(full: Store, tmp_path: Path) -
         assert back.problems() == []
         assert back.undo(account) is not None  # writing goes on, constraints and views included
         with pytest.raises(duckdb.ConstraintException):
-            back._connection.cursor().execute("UPDATE mention SET start_char = -1")
+            back._take().execute("UPDATE mention SET start_char = -1")
     assert not [p for p in tmp_path.iterdir() if p.name.endswith((".tmp", ".restoring"))]
 
 
