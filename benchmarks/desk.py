@@ -135,6 +135,7 @@ def served(path: Path) -> Iterator[tuple[str, psutil.Process]]:
                 if urllib.request.urlopen(address + "/health", timeout=60).status == 200:
                     break
             time.sleep(0.1)
+        time.sleep(15)  # it reads the order of the lists first
         yield address, psutil.Process(server.pid)
     finally:
         server.terminate()

@@ -114,19 +114,19 @@ def history(store: Store, mention_key: int) -> History:
     found = store.facts.places(mention_key)
     if not found:
         return History(places=(), decisions=())
-    settled: dict[int, tuple[Decision, int]] = {}
+    held: dict[int, tuple[Decision, int]] = {}
     decisions: tuple[PastDecision, ...] = ()
     if touched := store.acts.reviewed(p.mention_key for p in found):
         with store._cursor() as cursor:
-            settled = _settled(cursor, touched)
+            held = settled(cursor, touched)
             decisions = _decisions(cursor, {p.mention_key: p.as_of for p in found})
     evidence = next(p.evidence_sha256 for p in found if p.mention_key == mention_key)
     return History(
         places=tuple(
             Place(
                 same_passages=p.evidence_sha256 == evidence,
-                decision=settled[p.mention_key][0] if p.mention_key in settled else None,
-                as_copy=settled.get(p.mention_key, (None, p.mention_key))[1] != p.mention_key,
+                decision=held[p.mention_key][0] if p.mention_key in held else None,
+                as_copy=held.get(p.mention_key, (None, p.mention_key))[1] != p.mention_key,
                 **{
                     name: getattr(p, name)
                     for name in (
@@ -327,11 +327,11 @@ def keep_review(
     if not others:
         return
     touched = store.acts.reviewed(p.mention_key for p in others)
-    settled = _settled_elsewhere(cursor, touched, mention_key)
+    elsewhere = _settled_elsewhere(cursor, touched, mention_key)
     same = [
         p.mention_key
         for p in others
-        if p.evidence_sha256 == known.evidence_sha256 and p.mention_key not in settled
+        if p.evidence_sha256 == known.evidence_sha256 and p.mention_key not in elsewhere
     ]
     if not same:
         return
@@ -369,10 +369,10 @@ def _settled_elsewhere(
     cursor: duckdb.DuckDBPyConnection, keys: Collection[int], mention_key: int
 ) -> set[int]:
     """Return which of ``keys`` have a conclusion that was made at another mention than this one."""
-    return {key for key, (_, at) in _settled(cursor, keys).items() if at != mention_key}
+    return {key for key, (_, at) in settled(cursor, keys).items() if at != mention_key}
 
 
-def _settled(
+def settled(
     cursor: duckdb.DuckDBPyConnection,
     keys: Collection[int],
     known: Mapping[int, Standing] | None = None,
@@ -438,4 +438,4 @@ def left_over(
         " AND decision <> 'SKIPPED'"
     ).fetchall()
     touched = {int(k) for (k,) in rows}
-    return touched - set(_settled(cursor, touched, known))
+    return touched - set(settled(cursor, touched, known))

@@ -2,25 +2,28 @@
 
 An inverted index in tables, made behind the merges: `catch_up` goes on where it left off, in
 stretches, each a transaction of its own, so that neither a merge nor a conclusion waits for it and
-a kill loses nothing but the stretch in hand. A search starts from the postings of the words that
-are rare enough to be worth it and looks the rest up in the folded text, in stretches that grow,
-until a page is full: words that stand in every claim cost nothing, and nobody reads a count of
-800,000.
+a kill loses nothing but the stretch in hand. A search starts from the postings of the rare words
+and drops what lacks a common one, by a bit for each claim. Where no word is rare, it looks through
+the newest claims' text in stretches that grow, until a page is full. Phrases are looked up in the
+text of what is left.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 
 from kiemchung.domain import Decision
 from kiemchung.errors import InputError
-from kiemchung.store import convert
+from kiemchung.store import convert, details
+from kiemchung.store.standing import literals
 from kiemchung.store.store import Store
 from kiemchung.store.words import FOLD, folded
 
@@ -32,7 +35,7 @@ MAX_WORDS: Final = 12
 _FIRST_LOOK: Final = 400
 _GROWTH: Final = 5
 _COMMON: Final = 0.2
-"""A word in a larger share of the claims is looked up in the text, not in its postings."""
+"""Where every word stands in a larger share of the claims, the newest hold a page full soon."""
 _PHRASE: Final = re.compile(r'"([^"]*)"?')
 
 
@@ -152,9 +155,9 @@ def search(store: Store, query: Query, *, limit: int = 50) -> list[Hit]:
     """
     hits: dict[str, Hit] = {}
     with store._cursor() as cursor:
-        for keys in _matching(cursor, query):
-            for start in range(0, len(keys), 2 * limit):
-                for hit in _details(cursor, keys[start : start + 2 * limit]):
+        for keys in _matching(cursor, store, query):
+            for start in range(0, len(keys), limit):
+                for hit in _details(cursor, store, keys[start : start + limit]):
                     hits.setdefault(hit.claim_id, hit)
                     if len(hits) == limit:
                         return list(hits.values())
@@ -170,7 +173,7 @@ def _wanted(cursor: duckdb.DuckDBPyConnection, text: str) -> tuple[list[str], li
     return list(words)[:MAX_WORDS], [p for p in phrases[:MAX_WORDS] if " " in p]
 
 
-def _matching(cursor: duckdb.DuckDBPyConnection, query: Query) -> Iterator[list[int]]:
+def _matching(cursor: duckdb.DuckDBPyConnection, store: Store, query: Query) -> Iterator[list[int]]:
     """Yield the keys of the mentions that match, highest first, in growing portions."""
     words, phrases = _wanted(cursor, query.text)
     if query.text.strip() and not words:
@@ -188,81 +191,112 @@ def _matching(cursor: duckdb.DuckDBPyConnection, query: Query) -> Iterator[list[
     (top,) = cursor.execute(
         "SELECT coalesce(max(mention_key), 0) FROM search_claim"
     ).fetchone() or (0,)
-    top = int(top) if query.before is None else min(int(top), query.before - 1)
+    indexed = int(top)
+    top = indexed if query.before is None else min(indexed, query.before - 1)
     by_count = sorted(words, key=lambda w: known[w][1])
-    rare = [known[w][0] for w in by_count if known[w][1] <= max(_COMMON * top, _FIRST_LOOK)]
-    common = by_count[len(rare) :]
-    conditions = "".join(" AND contains(s.folded, ?)" for _ in (*common, *phrases))
-    facts: list[object] = [f" {text} " for text in (*common, *phrases)]
-    if query.outlet:
-        conditions += (
-            " AND s.mention_key IN (SELECT m.mention_key FROM mention AS m JOIN article AS a"
-            " USING (article_key) WHERE a.outlet = ?)"
-        )
-        facts.append(query.outlet)
-    if query.week:
-        conditions += (
-            " AND s.mention_key IN (SELECT mention_key FROM run_mention WHERE run_key IN"
-            " (SELECT run_key FROM run WHERE week = ?))"
-        )
-        facts.append(query.week)
-    if query.decision == WAITING:
-        conditions += " AND s.mention_key NOT IN (SELECT mention_key FROM decided_mention)"
+    fits = _fitting(cursor, store, query)
     decided = query.decision if query.decision in Decision.__members__ else None
+    rare = [w for w in by_count if known[w][1] <= max(_COMMON * top, _FIRST_LOOK)]
     if rare or decided:
-        yield from _from_candidates(cursor, rare, decided, top, conditions, facts)
-    else:
-        yield from _from_ranges(cursor, top, conditions, facts)
+        keys = fits(_candidates(cursor, [known[w][0] for w in rare], decided, top))
+        for word in by_count[len(rare) :]:
+            bits = _bits(cursor, store, known[word][0], indexed)
+            keys = keys[(bits[keys >> 3] >> (7 - (keys & 7)).astype(np.uint8)) & 1 == 1]
+        start, size = 0, _FIRST_LOOK
+        while start < len(keys):
+            part = [int(k) for k in keys[start : start + size]]
+            yield _holding(cursor, part, phrases) if phrases else part
+            start, size = start + size, size * _GROWTH
+        return
+    size = _FIRST_LOOK
+    while top > 0:
+        low = max(top - size + 1, 1)
+        found = _keys(
+            cursor,
+            "s.mention_key BETWEEN ? AND ?"
+            + " AND contains(s.folded, ?)" * (len(by_count) + len(phrases)),
+            [low, top, *(f" {text} " for text in (*by_count, *phrases))],
+        )
+        yield [int(k) for k in fits(np.array(found, dtype=np.int64))]
+        top, size = low - 1, size * _GROWTH
 
 
-def _from_candidates(
-    cursor: duckdb.DuckDBPyConnection,
-    rare: Sequence[int],
-    decided: str | None,
-    top: int,
-    conditions: str,
-    facts: Sequence[object],
-) -> Iterator[list[int]]:
-    """The words' postings, or the conclusions, name few enough mentions to start from them."""
-    parts = ["SELECT mention_key FROM search_posting WHERE term_key = ?"] * len(rare)
-    values: list[object] = list(rare)
+Keys = npt.NDArray[np.int64]
+
+
+def _fitting(
+    cursor: duckdb.DuckDBPyConnection, store: Store, query: Query
+) -> Callable[[Keys], Keys]:
+    """Return what keeps of some mentions those that are shown, and of the outlet and week asked."""
+    of_week: Keys | None = None
+    if query.week:
+        of_week = cursor.execute(
+            "SELECT DISTINCT mention_key FROM run_mention WHERE run_key IN"
+            " (SELECT run_key FROM run WHERE week = ?)",
+            [query.week],
+        ).fetchnumpy()["mention_key"]
+    settled: Keys | None = None
+    if query.decision == WAITING:
+        settled = cursor.execute("SELECT mention_key FROM decided_mention").fetchnumpy()[
+            "mention_key"
+        ]
+
+    def fits(keys: Keys) -> Keys:
+        found = store.claims.shown(cursor, keys, query.outlet)
+        if of_week is not None:
+            found = found[np.isin(found, of_week)]
+        if settled is not None:
+            found = found[~np.isin(found, settled)]
+        return found
+
+    return fits
+
+
+def _candidates(
+    cursor: duckdb.DuckDBPyConnection, terms: Sequence[int], decided: str | None, top: int
+) -> Keys:
+    """Return the mentions that hold all these words, the rarest first; the newest mention first."""
+    parts = [f"SELECT mention_key FROM search_posting WHERE term_key = {t}" for t in terms]
+    values: list[object] = []
     if decided is not None:
-        parts.append("SELECT mention_key FROM decided_mention WHERE decision = ?")
+        parts.insert(0, "SELECT mention_key FROM decided_mention WHERE decision = ?")
         values.append(decided)
     joined = f"({parts[0]}) AS p0" + "".join(
         f" SEMI JOIN ({part}) AS p{n} USING (mention_key)" for n, part in enumerate(parts[1:], 1)
     )
-    candidates = [
-        int(k)
-        for (k,) in cursor.execute(
-            f"SELECT mention_key FROM {joined} WHERE mention_key <= ? ORDER BY mention_key DESC",
-            [*values, top],
-        ).fetchall()
-    ]
-    if not conditions:
-        yield candidates
-        return
-    start, size = 0, _FIRST_LOOK
-    while start < len(candidates):
-        part = candidates[start : start + size]
-        yield _keys(
-            cursor,
-            "s.mention_key BETWEEN ? AND ? AND s.mention_key IN (SELECT unnest(?::BIGINT[]))"
-            + conditions,
-            [part[-1], part[0], part, *facts],
-        )
-        start, size = start + size, size * _GROWTH
+    found: Keys = cursor.execute(
+        f"SELECT mention_key FROM {joined} WHERE mention_key <= ? ORDER BY mention_key DESC",
+        [*values, top],
+    ).fetchnumpy()["mention_key"]
+    return found
 
 
-def _from_ranges(
-    cursor: duckdb.DuckDBPyConnection, top: int, conditions: str, facts: Sequence[object]
-) -> Iterator[list[int]]:
-    """Nothing is rare: the newest mentions hold a page full soon."""
-    size = _FIRST_LOOK
-    while top > 0:
-        low = max(top - size + 1, 1)
-        yield _keys(cursor, "s.mention_key BETWEEN ? AND ?" + conditions, [low, top, *facts])
-        top, size = low - 1, size * _GROWTH
+def _bits(
+    cursor: duckdb.DuckDBPyConnection, store: Store, term: int, top: int
+) -> npt.NDArray[np.uint8]:
+    """Return a bit for each mention: whether a common word stands in it. 125 kB at a million."""
+
+    def load() -> npt.NDArray[np.uint8]:
+        keys = cursor.execute(
+            f"SELECT mention_key FROM search_posting WHERE term_key = {term}"
+            f" AND mention_key <= {top}"
+        ).fetchnumpy()["mention_key"]
+        holds = np.zeros(top + 1, dtype=np.bool_)
+        holds[keys] = True
+        return np.packbits(holds)
+
+    return store.facts.once(("word", term, top), load)
+
+
+def _holding(
+    cursor: duckdb.DuckDBPyConnection, keys: Sequence[int], phrases: Sequence[str]
+) -> list[int]:
+    """Return those of ``keys`` in whose text the phrases stand."""
+    return _keys(
+        cursor,
+        f"s.mention_key IN ({literals(keys)})" + " AND contains(s.folded, ?)" * len(phrases),
+        [f" {text} " for text in phrases],
+    )
 
 
 def _keys(cursor: duckdb.DuckDBPyConnection, where: str, facts: Sequence[object]) -> list[int]:
@@ -272,32 +306,34 @@ def _keys(cursor: duckdb.DuckDBPyConnection, where: str, facts: Sequence[object]
     return [int(key) for (key,) in rows]
 
 
-def _details(cursor: duckdb.DuckDBPyConnection, keys: Sequence[int]) -> list[Hit]:
-    """Return what is shown of these mentions, in their order, without gone and uncheckable ones."""
+def _details(cursor: duckdb.DuckDBPyConnection, store: Store, keys: Sequence[int]) -> list[Hit]:
+    """Return what is shown of these mentions, in their order."""
     if not keys:
         return []
-    # Literal keys let the scans skip the blocks that hold none of them; they are our own integers.
-    inside = ", ".join(map(str, keys))
-    rows = convert.records(
+    mentions = convert.records(
         cursor,
-        "SELECT m.mention_key, m.claim_id, m.text, m.as_of, a.outlet, a.title, a.published_at,"
-        f" d.decision FROM (SELECT * FROM mention WHERE mention_key IN ({inside})) AS m"
-        " JOIN article AS a USING (article_key)"
-        " LEFT JOIN decided_mention AS d ON d.mention_key = m.mention_key"
-        " WHERE m.checkability = 'CHECKABLE' AND EXISTS (SELECT 1 FROM run_mention AS r"
-        f" WHERE r.mention_key = m.mention_key AND r.mention_key IN ({inside}))"
-        " ORDER BY m.mention_key DESC",
+        "SELECT mention_key, article_key, claim_id, text, as_of FROM mention"
+        f" WHERE mention_key IN ({literals(keys)}) ORDER BY mention_key DESC",
     )
+    articles = {
+        r["article_key"]: r
+        for r in convert.records(
+            cursor,
+            "SELECT article_key, outlet, title, published_at FROM article"
+            f" WHERE article_key IN ({literals({m['article_key'] for m in mentions})})",
+        )
+    }
+    decided = details.settled(cursor, store.acts.reviewed(keys))
     return [
         Hit(
-            mention_key=r["mention_key"],
-            claim_id=r["claim_id"],
-            text=r["text"],
-            outlet=r["outlet"],
-            title=r["title"],
-            published_at=convert.utc(r["published_at"]),
-            as_of=r["as_of"],
-            decision=convert.optional(Decision, r["decision"]),
+            mention_key=m["mention_key"],
+            claim_id=m["claim_id"],
+            text=m["text"],
+            as_of=m["as_of"],
+            outlet=articles[m["article_key"]]["outlet"],
+            title=articles[m["article_key"]]["title"],
+            published_at=convert.utc(articles[m["article_key"]]["published_at"]),
+            decision=decided[m["mention_key"]][0] if m["mention_key"] in decided else None,
         )
-        for r in rows
+        for m in mentions
     ]

@@ -119,7 +119,7 @@ class Acts(RuleBasedStateMachine):
                     " JOIN review AS r USING (review_key)"
                 ).fetchall()
             }
-            assert details._settled(cursor, self.keys) == held
+            assert details.settled(cursor, self.keys) == held
             left = details.left_over(cursor, None)
             assert details.left_over(cursor, self.keys) == left
             current = dict(
