@@ -1,4 +1,4 @@
-"""Keeping a long-lived process of many threads small, and its long work out of the way.
+"""Keeping a long-lived process of many threads small.
 
 glibc gives each thread a heap of its own and keeps what was freed in it. With a few threads that
 each work for milliseconds that is memory for nothing: 50 MB in a small trial with eight of them.
@@ -8,8 +8,6 @@ Elsewhere than on glibc nothing happens.
 from __future__ import annotations
 
 import ctypes
-import os
-import threading
 from contextlib import suppress
 from typing import Final
 
@@ -27,12 +25,3 @@ def give_back() -> None:
     """Return freed memory to the machine, after something large was worked on."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def step_back() -> None:
-    """Let the calling thread work only where no other thread wants to (Linux; elsewhere nothing).
-
-    What a page shows is worked out in threads of usual priority.
-    """
-    with suppress(OSError, AttributeError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 15)

@@ -47,7 +47,6 @@ class InboxMerger:
         self._thread.join(timeout=30)
 
     def _work(self) -> None:
-        memory.step_back()
         try:
             claims.warm(self._store)
         except KiemchungError as error:  # the first request will say so, too

@@ -13,7 +13,7 @@ import duckdb
 
 from kiemchung.errors import StoreError, StoreMemoryError
 from kiemchung.store import convert
-from kiemchung.store.connection import DESK, ROOM, STORE, SideLock, quoted
+from kiemchung.store.connection import ROOM, STORE, SideLock, quoted
 
 T = TypeVar("T")
 IDLE_CURSORS: Final = 16
@@ -28,7 +28,12 @@ class OpenFile:
         self._lock = lock
         self._people = threading.RLock()  # ascending keys: one writer of people's rows at a time
         self._merging = threading.Lock()  # a decision never waits for a merge
-        self._roomy = threading.Lock()  # one at a time works with more memory
+        self._roomy = threading.Lock()
+        self._working = 0  # how many work with more memory
+        (daily,) = connection.execute(
+            "SELECT value FROM duckdb_settings() WHERE name = 'memory_limit'"
+        ).fetchone() or ("",)
+        self._daily = str(daily)
         self._closed = False
         self._idle: list[duckdb.DuckDBPyConnection] = []
         self.broken = ""  # why the database cannot go on; the owner process has to end then
@@ -120,22 +125,30 @@ class OpenFile:
         return self._with_room(ask)
 
     def _with_room(self, work: Callable[[], T]) -> T:
-        """Do ``work``; where the memory set for daily use is too little, once more with more.
+        """Do ``work``; where the memory of daily use is too little for it, once more with more.
 
-        What was given back afterwards is small again: a rare question must not fail, and need not
-        be paid for all day.
+        A rare question must not fail, and need not be paid for all day.
         """
         try:
             return work()
         except StoreMemoryError:
+            with self._room():
+                return work()
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        """Give the database more memory for a while, so that nobody's commit goes without."""
+        with self._roomy:
+            self._working += 1
+            self._limit(ROOM)
+        try:
+            yield
+        finally:
             with self._roomy:
-                with self._cursor() as cursor:
-                    (before,) = cursor.execute(
-                        "SELECT value FROM duckdb_settings() WHERE name = 'memory_limit'"
-                    ).fetchone() or (DESK["memory_limit"],)
-                    cursor.execute(f"SET GLOBAL memory_limit = '{ROOM}'")
-                try:
-                    return work()
-                finally:
-                    with self._cursor() as cursor:
-                        cursor.execute(f"SET GLOBAL memory_limit = {quoted(str(before))}")
+                self._working -= 1
+                if not self._working:
+                    self._limit(self._daily)
+
+    def _limit(self, size: str) -> None:
+        with self._cursor() as cursor:
+            cursor.execute(f"SET GLOBAL memory_limit = {quoted(size)}")

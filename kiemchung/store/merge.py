@@ -34,8 +34,8 @@ SAMPLE_SHARE: Final = 0.05
 # 2**32 * 0.05, as hex digits: a hash below it is in the sample on every machine and in every run.
 _SAMPLE_BELOW: Final = f"{int(SAMPLE_SHARE * 2**32):08x}"
 
-ROWS_AT_ONCE: Final = 10_000
-ARTICLES_AT_ONCE: Final = 1_000
+ROWS_AT_ONCE: Final = 5_000
+ARTICLES_AT_ONCE: Final = 500
 """Rows of one transaction: a commit of more would hold up a reviewer's for longer than 100 ms."""
 STRETCH: Final = 4_000
 """Articles that are laid out at once; fewer take less memory and look through the store more often.

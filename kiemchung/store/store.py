@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from datetime import UTC, datetime
-from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Final
@@ -115,7 +114,8 @@ class Store(People):
                 for path in taken:
                     try:
                         read = inbox.read_batch(path)
-                        run_id = self._with_room(partial(self._merge, read))
+                        with self._room():
+                            run_id = self._merge(read)
                     except _BAD_ROWS as error:
                         target = inbox.quarantine(folder, path, str(error))
                         LOG.warning("batch %s refused: %s", target, error)
@@ -259,8 +259,8 @@ class Store(People):
                 " JOIN run AS r ON r.run_key = q.run_key"
                 " JOIN mention AS m ON m.mention_key = q.mention_key"
                 " JOIN article AS a ON a.article_key = m.article_key"
-                " LEFT JOIN current_review AS d ON d.mention_key = m.mention_key"
-                "  AND d.decision <> 'SKIPPED'"
+                " LEFT JOIN decided_mention AS h ON h.mention_key = m.mention_key"
+                " LEFT JOIN review AS d ON d.review_key = h.review_key"
                 " WHERE j.flagged AND (?::VARCHAR IS NULL OR r.week = ?)"
                 " ORDER BY j.p_refuted DESC, m.mention_key",
                 [week, week],
