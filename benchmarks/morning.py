@@ -135,20 +135,20 @@ def main() -> int:
             search.catch_up(store)
             before = len(store.reviews())
             enrol(store, "bientap-sang")
-            with served(store) as address:
-                from playwright.sync_api import sync_playwright
+        from playwright.sync_api import sync_playwright
 
-                with sync_playwright() as playwright:
-                    browser = playwright.chromium.launch(
-                        executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
-                    )
-                    page = browser.new_page(viewport={"width": 1180, "height": 960})
-                    page.set_default_timeout(120_000)
-                    sign_in(page, address, "bientap-sang", PASSWORD)
-                    began = time.perf_counter()
-                    done, pressed = morning(page, given.items, given.pictures)
-                    minutes = (time.perf_counter() - began) / 60
-                    browser.close()
+        with served(copy) as (address, _), sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
+            )
+            page = browser.new_page(viewport={"width": 1180, "height": 960})
+            page.set_default_timeout(120_000)
+            sign_in(page, address, "bientap-sang", PASSWORD)
+            began = time.perf_counter()
+            done, pressed = morning(page, given.items, given.pictures)
+            minutes = (time.perf_counter() - began) / 60
+            browser.close()
+        with open_store(copy) as store:
             return report(store, before, done, pressed, minutes)
 
 

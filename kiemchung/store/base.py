@@ -13,7 +13,7 @@ import duckdb
 
 from kiemchung.errors import StoreError, StoreMemoryError
 from kiemchung.store import convert
-from kiemchung.store.connection import ROOM, STORE, SideLock, quoted
+from kiemchung.store.connection import ROOM, STORE, SideLock
 
 T = TypeVar("T")
 IDLE_CURSORS: Final = 16
@@ -29,11 +29,12 @@ class OpenFile:
         self._people = threading.RLock()  # ascending keys: one writer of people's rows at a time
         self._merging = threading.Lock()  # a decision never waits for a merge
         self._roomy = threading.Lock()
-        self._working = 0  # how many work with more memory
+        self._asked: list[int] = []  # what those want who work with more memory now
         (daily,) = connection.execute(
-            "SELECT value FROM duckdb_settings() WHERE name = 'memory_limit'"
-        ).fetchone() or ("",)
-        self._daily = str(daily)
+            "SELECT ceil(parse_formatted_bytes(value) / 1000000) FROM duckdb_settings()"
+            " WHERE name = 'memory_limit'"
+        ).fetchone() or (ROOM,)
+        self._daily = round(daily)
         self._closed = False
         self._idle: list[duckdb.DuckDBPyConnection] = []
         self.broken = ""  # why the database cannot go on; the owner process has to end then
@@ -132,23 +133,23 @@ class OpenFile:
         try:
             return work()
         except StoreMemoryError:
-            with self._room():
+            with self._room(ROOM):
                 return work()
 
     @contextmanager
-    def _room(self) -> Iterator[None]:
-        """Give the database more memory for a while, so that nobody's commit goes without."""
+    def _room(self, megabytes: int) -> Iterator[None]:
+        """Give the database more memory for a while; of several who ask the greediest counts."""
         with self._roomy:
-            self._working += 1
-            self._limit(ROOM)
+            self._asked.append(megabytes)
+            self._limit()
         try:
             yield
         finally:
             with self._roomy:
-                self._working -= 1
-                if not self._working:
-                    self._limit(self._daily)
+                self._asked.remove(megabytes)
+                self._limit()
 
-    def _limit(self, size: str) -> None:
+    def _limit(self) -> None:
+        most = max([self._daily, *self._asked])
         with self._cursor() as cursor:
-            cursor.execute(f"SET GLOBAL memory_limit = {quoted(size)}")
+            cursor.execute(f"SET GLOBAL memory_limit = '{most}MB'")

@@ -25,17 +25,19 @@ STORE: Final = "store"
 ROW_GROUP: Final = 10_240
 """Rows of a group. A checkpoint writes the last group anew, and with 122,880 articles in one, the
 default, that took 1.1 GB; a question by key reads one group, so it is answered sooner, too."""
-ROOM: Final = "512MB"
-"""For what cannot be done with the memory of daily use."""
+MERGING: Final = 512
+ROOM: Final = 1000
+"""Megabytes for a merge, so that nobody's commit goes without meanwhile, and for a question that
+cannot be answered with the memory of daily use."""
 Settings = dict[str, str | bool | int | float | list[str]]
 CONFIG: Final[Settings] = {
     "autoinstall_known_extensions": "false",  # nothing is fetched in silence
-    "memory_limit": "1GB",
+    "memory_limit": f"{ROOM}MB",
 }
 DESK: Final[Settings] = CONFIG | {
     # Blocks in use and kept; what does not fit is read again or put aside on disk. A page needs a
-    # few of them, and the operating system keeps the file at hand anyway. Merges get `ROOM`.
-    "memory_limit": "96MB",
+    # few of them, and the operating system keeps the file at hand anyway. Merges get more.
+    "memory_limit": "128MB",
     # Give freed memory back at once: by default an idle thread keeps 128 MB.
     "allocator_flush_threshold": "1MB",
     "allocator_bulk_deallocation_flush_threshold": "1MB",

@@ -1,8 +1,8 @@
 """Search over the claims: every word, whatever its accents, newest first.
 
 An inverted index in tables, made behind the merges: `catch_up` goes on where it left off, in
-stretches, each a transaction of its own, so that neither a merge nor a conclusion waits for it and
-a kill loses nothing but the stretch in hand. A search starts from the postings of the rare words
+stretches of small transactions, so that neither a merge nor a conclusion waits for it and a kill
+loses nothing but the stretch in hand. A search starts from the postings of the rare words
 and drops what lacks a common one, by a bit for each claim. Where no word is rare, it looks through
 the newest claims' text in stretches that grow, until a page is full. Phrases are looked up in the
 text of what is left.
@@ -23,12 +23,14 @@ import numpy.typing as npt
 from kiemchung.domain import Decision
 from kiemchung.errors import InputError
 from kiemchung.store import convert, details
+from kiemchung.store.connection import MERGING
 from kiemchung.store.standing import literals
 from kiemchung.store.store import Store
 from kiemchung.store.words import FOLD, folded
 
-STRETCH: Final = 50_000
-"""Claims indexed in one transaction; larger ones want memory, smaller ones leave more stretches."""
+STRETCH: Final = 25_000
+"""Claims indexed at once; more want memory, fewer leave more stretches to look through."""
+POSTINGS_AT_ONCE: Final = 50_000
 WAITING: Final = "waiting"
 MAX_QUERY: Final = 200
 MAX_WORDS: Final = 12
@@ -84,51 +86,75 @@ def catch_up(store: Store) -> int:
     """
     total = 0
     with store._merging:
-        while True:
-            with store._cursor() as cursor:
-                (low, high) = cursor.execute(
-                    "SELECT (SELECT coalesce(max(mention_key), 0) FROM search_claim),"
-                    " (SELECT coalesce(max(mention_key), 0) FROM mention)"
-                ).fetchone() or (0, 0)
-                if low >= high:
-                    return total
-                top = min(int(high), int(low) + STRETCH)
-                cursor.execute("BEGIN TRANSACTION")
-                try:
-                    total += _index(cursor, int(low), top)
-                except BaseException:
-                    cursor.execute("ROLLBACK")
-                    raise
-                cursor.execute("COMMIT")
+        if not _behind(store):
+            return 0
+        with store._room(MERGING):
+            while True:
+                with store._cursor() as cursor:
+                    (low, high) = cursor.execute(
+                        "SELECT (SELECT coalesce(max(mention_key), 0) FROM search_claim),"
+                        " (SELECT coalesce(max(mention_key), 0) FROM mention)"
+                    ).fetchone() or (0, 0)
+                    if low >= high:
+                        return total
+                    total += _index(cursor, int(low), min(int(high), int(low) + STRETCH))
+
+
+def _behind(store: Store) -> bool:
+    (row,) = store._read(
+        "SELECT (SELECT coalesce(max(mention_key), 0) FROM search_claim)"
+        " < (SELECT coalesce(max(mention_key), 0) FROM mention) AS behind"
+    )
+    return bool(row["behind"])
 
 
 def _index(cursor: duckdb.DuckDBPyConnection, low: int, high: int) -> int:
-    (count,) = cursor.execute(
-        f"INSERT INTO search_claim SELECT mention_key, ' ' || {FOLD.format('text')} || ' '"
-        " FROM mention WHERE mention_key > ? AND mention_key <= ? ORDER BY mention_key",
-        [low, high],
-    ).fetchone() or (0,)
+    """Index a stretch in small transactions; the last one makes it count.
+
+    A large commit holds up every other one. What a kill left half way stands above the highest key
+    of ``search_claim``, so no search sees it, and is taken away here before it is made again.
+    """
     cursor.execute(
-        "CREATE OR REPLACE TEMP TABLE search_new AS SELECT DISTINCT mention_key,"
-        " unnest(string_split(trim(folded), ' ')) AS term FROM search_claim"
-        " WHERE mention_key > ? AND mention_key <= ?",
+        "CREATE OR REPLACE TEMP TABLE search_part AS SELECT mention_key,"
+        f" ' ' || {FOLD.format('text')} || ' ' AS folded FROM mention"
+        " WHERE mention_key > ? AND mention_key <= ? ORDER BY mention_key",
         [low, high],
     )
+    cursor.execute(
+        "CREATE OR REPLACE TEMP TABLE search_new AS SELECT DISTINCT mention_key,"
+        " unnest(string_split(trim(folded), ' ')) AS term FROM search_part"
+    )
     cursor.execute("DELETE FROM search_new WHERE term = ''")
+    cursor.execute("DELETE FROM search_posting WHERE mention_key > ?", [low])
     cursor.execute(
         "INSERT INTO search_term SELECT (SELECT coalesce(max(term_key), 0) FROM search_term)"
         " + row_number() OVER (ORDER BY term), term FROM"
         " (SELECT DISTINCT term FROM search_new ANTI JOIN search_term USING (term))"
     )
     cursor.execute(
-        "INSERT INTO search_posting SELECT term_key, mention_key FROM search_new"
+        "CREATE OR REPLACE TEMP TABLE search_sorted AS SELECT term_key, mention_key FROM search_new"
         " JOIN search_term USING (term) ORDER BY term_key, mention_key"
     )
-    cursor.execute(
-        "INSERT INTO search_count SELECT term_key, count(*) FROM search_new"
-        " JOIN search_term USING (term) GROUP BY term_key ORDER BY term_key"
-    )
-    cursor.execute("DROP TABLE search_new")
+    (rows,) = cursor.execute("SELECT count(*) FROM search_sorted").fetchone() or (0,)
+    for start in range(0, int(rows), POSTINGS_AT_ONCE):
+        cursor.execute(
+            "INSERT INTO search_posting SELECT term_key, mention_key FROM search_sorted"
+            " WHERE rowid >= ? AND rowid < ? ORDER BY rowid",
+            [start, start + POSTINGS_AT_ONCE],
+        )
+    cursor.execute("BEGIN TRANSACTION")
+    try:
+        (count,) = cursor.execute("INSERT INTO search_claim FROM search_part").fetchone() or (0,)
+        cursor.execute(
+            "INSERT INTO search_count SELECT term_key, count(*) FROM search_sorted"
+            " GROUP BY term_key ORDER BY term_key"
+        )
+    except BaseException:
+        cursor.execute("ROLLBACK")
+        raise
+    cursor.execute("COMMIT")
+    for name in ("search_part", "search_new", "search_sorted"):
+        cursor.execute(f"DROP TABLE temp.{name}")
     return int(count)
 
 

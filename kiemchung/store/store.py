@@ -33,7 +33,7 @@ from kiemchung.store import convert, details, inbox, judged
 from kiemchung.store.acts import Acts, Chosen
 from kiemchung.store.checks import problems
 from kiemchung.store.claims import ClaimIndex
-from kiemchung.store.connection import STORE, SideLock, attach
+from kiemchung.store.connection import MERGING, STORE, SideLock, attach
 from kiemchung.store.double import DOUBLE_SHARE, draw, keep_drawn
 from kiemchung.store.facts import Facts, ItemFacts, current
 from kiemchung.store.filters import Filter, Filters
@@ -114,7 +114,7 @@ class Store(People):
                 for path in taken:
                     try:
                         read = inbox.read_batch(path)
-                        with self._room():
+                        with self._room(MERGING):
                             run_id = self._merge(read)
                     except _BAD_ROWS as error:
                         target = inbox.quarantine(folder, path, str(error))

@@ -12,7 +12,7 @@ from kiemchung.domain import Decision
 from kiemchung.errors import StoreError, StoreMemoryError
 from kiemchung.store import Account, Store, open_store
 from kiemchung.store import queue as queues
-from kiemchung.store.connection import ROW_GROUP
+from kiemchung.store.connection import MERGING, ROOM, ROW_GROUP
 from kiemchung.store.filters import Filter
 from kiemchung.store.inbox import write_batch
 from kiemchung.store.kept import Kept
@@ -173,8 +173,8 @@ def test_what_wants_more_memory_gets_it_once_and_gives_it_back(tmp_path: Path) -
             return "done"
 
         assert store._with_room(greedy) == "done"
-        assert seen == [before, "488.2 MiB"]
-        assert limit() == before == "91.5 MiB"
+        assert seen == [before, "953.6 MiB"]
+        assert limit() == before == "122.0 MiB"
 
         def never() -> None:
             raise StoreMemoryError("more")
@@ -182,10 +182,10 @@ def test_what_wants_more_memory_gets_it_once_and_gives_it_back(tmp_path: Path) -
         with pytest.raises(StoreError, match="more"):
             store._with_room(never)
         with pytest.raises(StoreMemoryError):
-            store._read("SELECT list(range::VARCHAR || repeat('x', 900)) FROM range(1000000)")
-        with store._room():
-            with store._room():  # two at once: the first to end takes nothing from the other
-                pass
+            store._read("SELECT list(range::VARCHAR || repeat('x', 900)) FROM range(2000000)")
+        with store._room(MERGING):
+            with store._room(ROOM):  # two at once: the first to end takes nothing from the other
+                assert limit() == "953.6 MiB"
             assert limit() == "488.2 MiB"
         assert limit() == before
 

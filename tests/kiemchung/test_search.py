@@ -256,3 +256,19 @@ def test_folding_twice_changes_nothing_and_leaves_single_blanks(empty: Store, te
 @given(text=st.text(max_size=300))
 def test_whatever_is_typed_is_answered(empty: Store, text: str) -> None:
     assert search.search(empty, Query(text=text)) == []
+
+
+def test_what_a_kill_left_of_an_index_is_made_again(store: Store) -> None:
+    """Postings are committed before the row that makes them count."""
+    with store._writing() as cursor:
+        cursor.execute("DELETE FROM search_claim")  # killed before the last transaction
+        cursor.execute("DELETE FROM search_count")
+        cursor.execute("DELETE FROM search_posting WHERE term_key % 3 = 0")
+    assert search.search(store, search.Query(text="hop tac xa")) == []
+    assert search.catch_up(store) > 0
+    (row,) = store._read(
+        "SELECT count(*) AS n, (SELECT count(*) FROM (SELECT DISTINCT * FROM search_posting)) AS d,"
+        " (SELECT sum(mentions) FROM search_count) AS counted FROM search_posting"
+    )
+    assert row["n"] == row["d"] == row["counted"]
+    assert search.search(store, search.Query(text="hop tac xa")) != []
