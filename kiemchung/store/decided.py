@@ -13,7 +13,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from kiemchung.domain import Decision, Difference, Distortion
-from kiemchung.store import convert
+from kiemchung.store import convert, judged
 
 if TYPE_CHECKING:
     from kiemchung.store.store import Store
@@ -146,14 +146,10 @@ def decided(
                 [[c["supersedes"] for c in cited if c["supersedes"]]],
             )
         }
-        differences = _differences(
-            convert.records(
-                cursor,
-                "SELECT * FROM judgement_difference"
-                " WHERE list_contains(?::BIGINT[], judgement_key)"
-                " ORDER BY judgement_key, ordinal",
-                [[r["judgement_key"] for r in rows if r["judgement_key"] is not None]],
-            )
+        differences = judged.differences(
+            cursor,
+            "list_contains(?::BIGINT[], judgement_key)",
+            [[r["judgement_key"] for r in rows if r["judgement_key"] is not None]],
         )
     passages: dict[int, list[CitedPassage]] = defaultdict(list)
     for c in cited:
@@ -162,21 +158,6 @@ def decided(
         _decided(r, passages.get(r["review_key"], ()), differences.get(r["judgement_key"], ()))
         for r in rows
     ]
-
-
-def _differences(rows: Sequence[dict[str, Any]]) -> dict[int, list[Difference]]:
-    found: dict[int, list[Difference]] = defaultdict(list)
-    for r in rows:
-        found[r["judgement_key"]].append(
-            Difference(
-                kind=Distortion(r["kind"]),
-                claim=r["claim"],
-                evidence=r["evidence"],
-                start=r["start_char"],
-                end=r["end_char"],
-            )
-        )
-    return found
 
 
 def _decided(
