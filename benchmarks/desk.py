@@ -328,6 +328,8 @@ def streamlit_figures(browser: Any, rows: str, folder: Path, decisions: int) -> 
         page.goto(f"http://127.0.0.1:{port}")
         page.wait_for_selector("h3")
         usable = (time.perf_counter() - began) * 1000
+        page.wait_for_function("document.querySelectorAll('button').length >= 6")
+        page.wait_for_timeout(2000)  # its keys work a while after its buttons stand there
         took = []
         for number in range(decisions):
             page.wait_for_timeout(300)
