@@ -15,7 +15,6 @@ import multiprocessing
 import re
 import secrets
 import shutil
-import socket
 import statistics
 import sys
 import tempfile
@@ -33,7 +32,7 @@ import httpx  # noqa: E402
 import psutil  # noqa: E402
 
 from benchmarks import bigstore  # noqa: E402
-from dashboards.serve import serve  # noqa: E402
+from benchmarks.desk import served  # noqa: E402
 from kiemchung.store import open_store  # noqa: E402
 from kiemchung.store.inbox import waiting, write_batch  # noqa: E402
 
@@ -131,15 +130,6 @@ class Person:
             page = answer.text
 
 
-def _serve(path: Path, port: int) -> None:
-    serve(path, path.parent / "inbox", host="127.0.0.1", port=port, double_share=0.0)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
-
-
 def _write(folder: Path, number: int, judgements: int) -> None:
     write_batch(folder, bigstore.week_of(number, judgements, seed=2))
 
@@ -191,35 +181,25 @@ def main() -> None:
         writer = context.Process(target=_write, args=(batch, weeks + 1, given.judgements))
         writer.start()
         writer.join()
-        port = _free_port()
-        server = context.Process(target=_serve, args=(path, port))
-        server.start()
-        try:
-            missed, acts = _measure(given, path, batch, port, server.pid or 0, names)
-        finally:
-            server.terminate()
-            server.join(30)
+        with served(path) as (address, process):
+            missed, acts = _measure(given, path, batch, address, process, names)
         code = int(missed) | _check(path, before, acts)
     raise SystemExit(code)
 
 
 def _measure(
-    given: argparse.Namespace, path: Path, batch: Path, port: int, pid: int, names: list[str]
+    given: argparse.Namespace,
+    path: Path,
+    batch: Path,
+    address: str,
+    process: psutil.Process,
+    names: list[str],
 ) -> tuple[bool, list[Act]]:
     """Let them work, publish in the middle, and say whether a bar was missed."""
-    address = f"http://127.0.0.1:{port}"
-    with httpx.Client(base_url=address, timeout=60) as probe:
-        for _ in range(600):
-            try:
-                if probe.get("/health").status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.1)
     people = [Person(name=n, client=httpx.Client(base_url=address, timeout=60)) for n in names]
     for person in people:
         person.sign_in()
         person.client.get("/queue")
-    process = psutil.Process(pid)
     memory: list[float] = []
     stop = threading.Event()
 

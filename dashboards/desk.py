@@ -183,7 +183,7 @@ def add_routes(shell: Shell) -> None:
         who: Asking, where: AskedPlace, n: Annotated[str, Query(max_length=7)] = ""
     ) -> Response:
         listed = entries(shell, who, where)
-        if not len(listed) or not n.isdecimal():
+        if not listed or not n.isdecimal():
             return RedirectResponse("/queue?" + where.query, 303)
         chosen = listed.slot(min(max(int(n), 1), len(listed)) - 1)
         return RedirectResponse(f"/item/{chosen.mention_key}?{where.query}", 303)

@@ -176,7 +176,7 @@ def around(found: Listing, mention_key: int) -> tuple[int | None, int | None, in
     """
     number = found.number_of(mention_key)
     if number is None:
-        return None, None, found.slot(0).mention_key if len(found) else None
+        return None, None, found.slot(0).mention_key if found else None
     before = found.slot(number - 1).mention_key if number else None
     after = found.slot((number + 1) % len(found)).mention_key if len(found) > 1 else None
     return number + 1, before, after

@@ -13,7 +13,7 @@ import duckdb
 
 from kiemchung.errors import StoreError, StoreMemoryError
 from kiemchung.store import convert
-from kiemchung.store.connection import ROOM, STORE, SideLock
+from kiemchung.store.connection import ROOM, STORE, SideLock, transaction
 
 T = TypeVar("T")
 IDLE_CURSORS: Final = 16
@@ -109,14 +109,8 @@ class OpenFile:
     @contextmanager
     def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """One transaction on people's tables, durable when it returns."""
-        with self._people, self._cursor() as cursor:
-            cursor.execute("BEGIN TRANSACTION")
-            try:
-                yield cursor
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
-            cursor.execute("COMMIT")
+        with self._people, self._cursor() as cursor, transaction(cursor):
+            yield cursor
 
     def _read(self, query: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
         def ask() -> list[dict[str, Any]]:

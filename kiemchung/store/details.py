@@ -7,7 +7,7 @@ finds, and the smallest correction. A conclusion's details are written in its tr
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -16,12 +16,12 @@ import duckdb
 from kiemchung.domain import Decision, Passage
 from kiemchung.errors import InputError
 from kiemchung.store import convert, judged
+from kiemchung.store.facts import ItemFacts, PlaceFacts
 from kiemchung.store.rows import Account, ChoiceDetails
 from kiemchung.store.standing import Standing, literals, standings
 from kiemchung.store.words import FOLD, folded
 
 if TYPE_CHECKING:
-    from kiemchung.store.facts import ItemFacts
     from kiemchung.store.store import Store
 
 MAX_CORRECTION: Final = 500
@@ -41,17 +41,9 @@ class CitationError(InputError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a canonical claim appeared."""
+class Place(PlaceFacts):
+    """Where a canonical claim appeared, and what holds there."""
 
-    mention_key: int
-    outlet: str
-    title: str
-    url: str
-    story_id: str
-    published_at: datetime | None
-    as_of: date
-    week: str
     same_passages: bool  # as the mention that was asked about: one conclusion fits both
     decision: Decision | None
     as_copy: bool  # the conclusion was made at another mention
@@ -118,8 +110,9 @@ def history(store: Store, mention_key: int) -> History:
     decisions: tuple[PastDecision, ...] = ()
     if touched := store.acts.reviewed(p.mention_key for p in found):
         with store._cursor() as cursor:
-            held = settled(cursor, touched)
-            decisions = _decisions(cursor, {p.mention_key: p.as_of for p in found})
+            stand = standings(cursor, touched)
+            held = settled(cursor, touched, stand)
+            decisions = _decisions(cursor, {p.mention_key: p.as_of for p in found}, stand)
     evidence = next(p.evidence_sha256 for p in found if p.mention_key == mention_key)
     return History(
         places=tuple(
@@ -127,22 +120,16 @@ def history(store: Store, mention_key: int) -> History:
                 same_passages=p.evidence_sha256 == evidence,
                 decision=held[p.mention_key][0] if p.mention_key in held else None,
                 as_copy=held.get(p.mention_key, (None, p.mention_key))[1] != p.mention_key,
-                **{
-                    name: getattr(p, name)
-                    for name in (
-                        "mention_key", "outlet", "title", "url", "story_id", "published_at",
-                        "as_of", "week",
-                    )
-                },
+                **{f.name: getattr(p, f.name) for f in fields(PlaceFacts)},
             )
             for p in found
         ),
         decisions=decisions,
-    )  # fmt: skip
+    )
 
 
 def _decisions(
-    cursor: duckdb.DuckDBPyConnection, days: Mapping[int, date]
+    cursor: duckdb.DuckDBPyConnection, days: Mapping[int, date], stand: Mapping[int, Standing]
 ) -> tuple[PastDecision, ...]:
     """Return what was concluded about these mentions, latest first; a skip concludes nothing."""
     rows = convert.records(
@@ -167,7 +154,6 @@ def _decisions(
             f" WHERE review_key IN ({inside}) AND covered GROUP BY review_key"
         ).fetchall()
     )
-    stand = standings(cursor, {r["mention_key"] for r in rows})
     return tuple(
         PastDecision(
             review_id=r["review_key"],
@@ -237,7 +223,7 @@ def check_citations(
         str(p)
         for (p,) in cursor.execute(
             "SELECT passage_id FROM passage WHERE list_contains(?::VARCHAR[], passage_id)"
-            " AND valid_from <= ? AND (valid_to IS NULL OR valid_to > ?)",
+            f" AND {_HOLDS}",
             [sorted(own), day, day],
         ).fetchall()
     }

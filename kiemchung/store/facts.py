@@ -11,10 +11,10 @@ those in half a millisecond in a table of a million rows, joins of views in ten.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import duckdb
 
@@ -211,43 +211,36 @@ class Facts:
             return ()
         claim_id = known.mention.claim_id
         with self._store._cursor() as cursor:
-            inside = literals({mention_key, *self._claims.mentions(cursor, claim_id)})
-            mentions = convert.records(
-                cursor,
-                "SELECT mention_key, article_key, as_of FROM mention"
-                f" WHERE mention_key IN ({inside}) AND claim_id = ?",
-                [claim_id],
-            )
-            articles = {
-                a["article_key"]: a
-                for a in convert.records(
+            inside = {mention_key, *self._claims.mentions(cursor, claim_id)}
+            mentions = [
+                m
+                for m in appearances(
                     cursor,
-                    "SELECT article_key, outlet, title, url, story_id, published_at FROM article"
-                    f" WHERE article_key IN ({literals(m['article_key'] for m in mentions)})",
+                    inside,
+                    mention="claim_id, as_of",
+                    article="outlet, title, url, story_id, published_at",
                 )
-            }
+                if m["claim_id"] == claim_id
+            ]
             latest = current(cursor, [m["mention_key"] for m in mentions])
             weeks = dict(cursor.execute("SELECT run_key, week FROM run").fetchall())
-            hashes = dict(
-                cursor.execute(
-                    "SELECT judgement_key, evidence_sha256 FROM judgement"
-                    f" WHERE judgement_key IN ({literals(j for _, j in latest.values())})"
-                ).fetchall()
-            )
+            hashes = evidence_hashes(cursor, [j for _, j in latest.values()])
         places = []
         for m in mentions:
-            page = articles[m["article_key"]]
             run, judgement = latest.get(m["mention_key"], (0, 0))
             places.append(
                 PlaceFacts(
-                    mention_key=m["mention_key"],
-                    published_at=convert.utc(page["published_at"]),
-                    as_of=m["as_of"],
                     week=str(weeks.get(run, "")),
-                    evidence_sha256=str(hashes.get(judgement, "")),
-                    **{name: page[name] for name in ("outlet", "title", "url", "story_id")},
+                    evidence_sha256=hashes.get(judgement, ""),
+                    **{
+                        name: m[name]
+                        for name in (
+                            "mention_key", "outlet", "title", "url", "story_id", "published_at",
+                            "as_of",
+                        )
+                    },
                 )
-            )
+            )  # fmt: skip
         places.sort(key=lambda p: (p.published_at is None, p.published_at or _NEVER, p.mention_key))
         return tuple(places)
 
@@ -273,5 +266,42 @@ def current(cursor: duckdb.DuckDBPyConnection, keys: Sequence[int]) -> dict[int,
         for key, run, judgement in cursor.execute(
             "SELECT mention_key, max(run_key), arg_max(judgement_key, run_key) FROM run_judgement"
             f" WHERE mention_key IN ({literals(keys)}) GROUP BY mention_key"
+        ).fetchall()
+    }
+
+
+def appearances(
+    cursor: duckdb.DuckDBPyConnection,
+    keys: Iterable[int],
+    *,
+    mention: str = "claim_id, text, as_of",
+    article: str = "outlet, title, published_at",
+) -> list[dict[str, Any]]:
+    """Return these columns of mentions and their articles, highest key first."""
+    mentions = convert.records(
+        cursor,
+        f"SELECT mention_key, article_key, {mention} FROM mention"
+        f" WHERE mention_key IN ({literals(keys)}) ORDER BY mention_key DESC",
+    )
+    articles = {
+        a["article_key"]: a | {"published_at": convert.utc(a["published_at"])}
+        for a in convert.records(
+            cursor,
+            f"SELECT article_key, {article} FROM article"
+            f" WHERE article_key IN ({literals({m['article_key'] for m in mentions})})",
+        )
+    }
+    return [m | articles[m["article_key"]] for m in mentions]
+
+
+def evidence_hashes(
+    cursor: duckdb.DuckDBPyConnection, judgement_keys: Iterable[int]
+) -> dict[int, str]:
+    """Return the hash of the passages on point beside each of these judgements."""
+    return {
+        int(key): str(sha256)
+        for key, sha256 in cursor.execute(
+            "SELECT judgement_key, evidence_sha256 FROM judgement"
+            f" WHERE judgement_key IN ({literals(judgement_keys)})"
         ).fetchall()
     }

@@ -17,7 +17,7 @@ MENTION: Final = (
     " m.as_of_method"
 )
 JUDGEMENT: Final = (
-    "j.judgement_key, j.judgement_id, m.mention_id, j.model_id, j.base_version, j.threshold,"
+    "j.judgement_key, j.judgement_id, j.model_id, j.base_version, j.threshold,"
     " j.status, j.label, j.nei_reason, j.p_supported, j.p_refuted, j.p_nei, j.flagged, j.error"
 )
 PASSAGE: Final = (

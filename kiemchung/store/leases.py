@@ -95,8 +95,8 @@ class Leases:
                 return key
         return None
 
-    def release(self, account_key: int, claim_id: str | None = None, *, write: bool = True) -> None:
-        """Give one claim back, or all that this person holds; ``write`` it down now or later."""
+    def release(self, account_key: int, claim_id: str | None = None) -> None:
+        """Give one claim back, or all that this person holds."""
         with self._guard:
             gone = [
                 k
@@ -133,7 +133,7 @@ class Leases:
                 key=lambda lease: lease.claim_id,
             )
 
-    def flush(self) -> None:
+    def flush(self, *, at_once: bool = False) -> None:
         """Write all leases down as they are now, where any has changed, but not too often.
 
         Asked behind a request, because nobody needs to wait for it: a process that is killed before
@@ -144,7 +144,8 @@ class Leases:
         """
         now = time.monotonic()
         with self._guard:
-            wanted = self._unwritten and now - self._flushed >= FLUSH_SECONDS
+            due = at_once or now - self._flushed >= FLUSH_SECONDS
+            wanted = self._unwritten and due
             if wanted:
                 self._unwritten, self._flushed = False, now
         if not wanted:
@@ -157,9 +158,7 @@ class Leases:
 
     def close(self) -> None:
         """Write down what no flush has written yet."""
-        if self._unwritten:
-            self._write()
-            self._unwritten = False
+        self.flush(at_once=True)
 
     def _write(self) -> None:
         # The guard is taken inside the transaction and never the other way round, so that a slow

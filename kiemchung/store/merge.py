@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kiemchung.errors import BatchError
-from kiemchung.store.connection import quoted
+from kiemchung.store.connection import quoted, transaction
 from kiemchung.store.inbox import ReadBatch
 
 SAMPLE_SHARE: Final = 0.05
@@ -261,7 +261,7 @@ def _copy(cursor: duckdb.DuckDBPyConnection, key: str, tables: Sequence[str], ro
     if low is None:
         return
     for start in range(int(low), int(high) + 1, rows):
-        with _transaction(cursor):
+        with transaction(cursor):
             for table in tables:
                 cursor.execute(
                     f"INSERT INTO {table} SELECT * FROM n_{table} WHERE {key} >= ? AND {key} < ?",
@@ -269,22 +269,11 @@ def _copy(cursor: duckdb.DuckDBPyConnection, key: str, tables: Sequence[str], ro
                 )
 
 
-@contextmanager
-def _transaction(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    cursor.execute("BEGIN TRANSACTION")
-    try:
-        yield
-    except BaseException:
-        cursor.execute("ROLLBACK")
-        raise
-    cursor.execute("COMMIT")
-
-
 def _copy_articles(cursor: duckdb.DuckDBPyConnection, part: pa.Table) -> None:
     for start in range(0, part.num_rows, ARTICLES_AT_ONCE):
         cursor.register("b_rows", part.slice(start, ARTICLES_AT_ONCE))
         try:
-            with _transaction(cursor):
+            with transaction(cursor):
                 cursor.execute(
                     f"INSERT INTO article (article_key, article_id, {_ARTICLE_COLUMNS})"
                     " SELECT (SELECT coalesce(max(article_key), 0) FROM article)"
@@ -462,7 +451,7 @@ def prepared(cursor: duckdb.DuckDBPyConnection, batch: ReadBatch) -> Iterator[No
         _refuse(cursor, batch.run_id, _REFUSALS)
         for _ in _stretches(cursor, batch.tables["article"]):
             _refuse(cursor, batch.run_id, _REFUSALS_OF_ROWS)
-        with _transaction(cursor):
+        with transaction(cursor):
             _merge_documents(cursor)
         cursor.execute(
             "CREATE OR REPLACE TEMP TABLE b_judged_all (judgement_id VARCHAR,"

@@ -17,6 +17,7 @@ import duckdb
 
 from kiemchung.domain import sha256_hex
 from kiemchung.errors import StoreVersionError
+from kiemchung.store.connection import transaction
 
 _NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
@@ -100,17 +101,12 @@ def migrate(
     for step in known:
         if step.number in {number for number, _, _ in done}:
             continue
-        connection.execute("BEGIN TRANSACTION")
-        try:
+        with transaction(connection):
             connection.execute(step.sql)
             connection.execute(
                 "INSERT INTO schema_version VALUES (?, ?, ?, ?)",
                 [step.number, step.name, step.sha256, datetime.now(UTC)],
             )
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
         if before_checkpoint is not None:
             before_checkpoint(step)
         connection.execute("CHECKPOINT")

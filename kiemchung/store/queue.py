@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar, overload
 
@@ -29,6 +29,7 @@ from kiemchung.priority import (
 )
 from kiemchung.store.acts import Acts
 from kiemchung.store.details import left_over
+from kiemchung.store.kept import Kept
 from kiemchung.store.rows import QueueEntry, Slot
 from kiemchung.store.standing import Standing, standings
 
@@ -40,6 +41,7 @@ MAX_REST: Final = 5000
 """How many claims that are neither flagged nor drawn for the sample stand in the list of all,
 those nearest to a flag first. What waits for a person is never cut, and search finds every one."""
 
+_KEPT: Final = 40  # two for each filter in use
 _STRETCH: Final = 500
 _PORTION: Final = 2048  # rows turned into entries at once
 _HARM: Final = " ".join(f"WHEN '{kind}' THEN {weight}" for kind, weight in HARM.items())
@@ -178,6 +180,7 @@ class _Order:
     flagged: npt.NDArray[np.bool_]
     asked: npt.NDArray[np.bool_]  # flagged, or drawn for the sample
     weeks: Mapping[str, npt.NDArray[np.bool_]]
+    kept: Kept  # what was worked out of it
 
 
 def _order(mixed: list[Slot]) -> _Order:
@@ -194,6 +197,7 @@ def _order(mixed: list[Slot]) -> _Order:
         flagged=np.array([s.flagged for s in mixed], dtype=np.bool_),
         asked=np.array([s.flagged or s.sampled for s in mixed], dtype=np.bool_),
         weeks=weeks,
+        kept=Kept(_KEPT),
     )
 
 
@@ -268,9 +272,10 @@ class QueueCache:
             for key in keys:
                 if key in order.place:
                     near.update(order.slots[order.place[key]].mention_keys)
-        found = standings(cursor, self._acts.reviewed(near))
+        touched = self._acts.reviewed(near)
+        found = standings(cursor, touched)
         decided = {k for k, s in found.items() if s.decision is not None}
-        left = left_over(cursor, set(self._acts.reviewed(near)) - decided, found)
+        left = left_over(cursor, set(touched) - decided, found)
         with self._guard:
             if self._standings is not None:
                 for key in near:
@@ -279,7 +284,7 @@ class QueueCache:
                 self._left = self._left - near | left
                 self._number(near)
 
-    def _load(self, cursor: duckdb.DuckDBPyConnection) -> _Order:
+    def _load(self, cursor: duckdb.DuckDBPyConnection) -> None:
         if self._held is None:
             self.rebuild(cursor)
         if self._standings is None:
@@ -290,14 +295,6 @@ class QueueCache:
                     with self._guard:
                         self._standings, self._left = everything, left
                         self._number(None)
-        order = self._held
-        assert order is not None
-        return order
-
-    def keys(self) -> list[int]:
-        """Return the mentions of all lists."""
-        order = self._held
-        return [] if order is None else list(order.place)
 
     def entries(
         self,
@@ -309,8 +306,10 @@ class QueueCache:
         taken: frozenset[str] = frozenset(),
     ) -> Listing:
         """Return one list for one account; what others have open waits only outside ``queue``."""
-        order = self._load(cursor)
-        with self._guard:
+        self._load(cursor)
+        with self._guard:  # the numbers are those of this order, another may be swapped in
+            order = self._held
+            assert order is not None
             known = self._standings or {}
             left = frozenset(self._left)
             touched = np.fromiter(self._touched, dtype=np.int64, count=len(self._touched))
@@ -428,9 +427,28 @@ class Listing(Sequence[QueueEntry]):
         places = range(int(first), int(last))
         return next((n for n in places if mention_key in self.slot(n).mention_keys), None)
 
-    def only(self, wanted: Callable[[Slot], bool]) -> Listing:
-        """Return the list of the entries that ``wanted`` lets through."""
-        chosen = np.fromiter((wanted(s) for s in self.slots()), dtype=np.bool_, count=len(self))
+    def mentions(self) -> list[int]:
+        """Return the mentions of the whole order, those of other lists too."""
+        return list(self._order.place)
+
+    def once(self, key: Hashable, load: Callable[[], T]) -> T:
+        """Return what ``load`` answers, asked once for as long as the order stands."""
+        return self._order.kept.get(key, load)
+
+    def only(self, wanted: Callable[[Slot], bool], *, once_as: Hashable | None = None) -> Listing:
+        """Return the list of the entries that ``wanted`` lets through.
+
+        With ``once_as`` its answers about untouched entries are kept under that key.
+        """
+
+        def answers() -> npt.NDArray[np.bool_]:
+            slots = self._order.slots
+            return np.fromiter((wanted(s) for s in slots), dtype=np.bool_, count=len(slots))
+
+        every = answers() if once_as is None else self.once(("only", once_as), answers)
+        chosen = every[self._numbers]
+        for n in np.flatnonzero(self._part >= 0).tolist():
+            chosen[n] = wanted(self.slot(n))
         return Listing(
             self._order, self._numbers[chosen], self._part[chosen], self._parts, self._words
         )

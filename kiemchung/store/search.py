@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Final
 
@@ -22,12 +22,14 @@ import numpy.typing as npt
 
 from kiemchung.domain import Decision
 from kiemchung.errors import InputError
-from kiemchung.store import convert, details
-from kiemchung.store.connection import MERGING
+from kiemchung.store import details
+from kiemchung.store.connection import MERGING, transaction
+from kiemchung.store.facts import appearances
 from kiemchung.store.standing import literals
 from kiemchung.store.store import Store
 from kiemchung.store.words import FOLD, folded
 
+Keys = npt.NDArray[np.int64]
 STRETCH: Final = 25_000
 """Claims indexed at once; more want memory, fewer leave more stretches to look through."""
 POSTINGS_AT_ONCE: Final = 50_000
@@ -86,26 +88,16 @@ def catch_up(store: Store) -> int:
     """
     total = 0
     with store._merging:
-        if not _behind(store):
+        (row,) = store._read(
+            "SELECT (SELECT coalesce(max(mention_key), 0) FROM search_claim) AS low,"
+            " (SELECT coalesce(max(mention_key), 0) FROM mention) AS high"
+        )
+        if row["low"] >= row["high"]:
             return 0
-        with store._room(MERGING):
-            while True:
-                with store._cursor() as cursor:
-                    (low, high) = cursor.execute(
-                        "SELECT (SELECT coalesce(max(mention_key), 0) FROM search_claim),"
-                        " (SELECT coalesce(max(mention_key), 0) FROM mention)"
-                    ).fetchone() or (0, 0)
-                    if low >= high:
-                        return total
-                    total += _index(cursor, int(low), min(int(high), int(low) + STRETCH))
-
-
-def _behind(store: Store) -> bool:
-    (row,) = store._read(
-        "SELECT (SELECT coalesce(max(mention_key), 0) FROM search_claim)"
-        " < (SELECT coalesce(max(mention_key), 0) FROM mention) AS behind"
-    )
-    return bool(row["behind"])
+        with store._room(MERGING), store._cursor() as cursor:
+            for low in range(row["low"], row["high"], STRETCH):
+                total += _index(cursor, low, min(row["high"], low + STRETCH))
+    return total
 
 
 def _index(cursor: duckdb.DuckDBPyConnection, low: int, high: int) -> int:
@@ -142,17 +134,12 @@ def _index(cursor: duckdb.DuckDBPyConnection, low: int, high: int) -> int:
             " WHERE rowid >= ? AND rowid < ? ORDER BY rowid",
             [start, start + POSTINGS_AT_ONCE],
         )
-    cursor.execute("BEGIN TRANSACTION")
-    try:
+    with transaction(cursor):
         (count,) = cursor.execute("INSERT INTO search_claim FROM search_part").fetchone() or (0,)
         cursor.execute(
             "INSERT INTO search_count SELECT term_key, count(*) FROM search_sorted"
             " GROUP BY term_key ORDER BY term_key"
         )
-    except BaseException:
-        cursor.execute("ROLLBACK")
-        raise
-    cursor.execute("COMMIT")
     for name in ("search_part", "search_new", "search_sorted"):
         cursor.execute(f"DROP TABLE temp.{name}")
     return int(count)
@@ -247,9 +234,6 @@ def _matching(cursor: duckdb.DuckDBPyConnection, store: Store, query: Query) -> 
         top, size = low - 1, size * _GROWTH
 
 
-Keys = npt.NDArray[np.int64]
-
-
 def _fitting(
     cursor: duckdb.DuckDBPyConnection, store: Store, query: Query
 ) -> Callable[[Keys], Keys]:
@@ -336,30 +320,11 @@ def _details(cursor: duckdb.DuckDBPyConnection, store: Store, keys: Sequence[int
     """Return what is shown of these mentions, in their order."""
     if not keys:
         return []
-    mentions = convert.records(
-        cursor,
-        "SELECT mention_key, article_key, claim_id, text, as_of FROM mention"
-        f" WHERE mention_key IN ({literals(keys)}) ORDER BY mention_key DESC",
-    )
-    articles = {
-        r["article_key"]: r
-        for r in convert.records(
-            cursor,
-            "SELECT article_key, outlet, title, published_at FROM article"
-            f" WHERE article_key IN ({literals({m['article_key'] for m in mentions})})",
-        )
-    }
     decided = details.settled(cursor, store.acts.reviewed(keys))
     return [
         Hit(
-            mention_key=m["mention_key"],
-            claim_id=m["claim_id"],
-            text=m["text"],
-            as_of=m["as_of"],
-            outlet=articles[m["article_key"]]["outlet"],
-            title=articles[m["article_key"]]["title"],
-            published_at=convert.utc(articles[m["article_key"]]["published_at"]),
-            decision=decided[m["mention_key"]][0] if m["mention_key"] in decided else None,
+            decision=decided[r["mention_key"]][0] if r["mention_key"] in decided else None,
+            **{f.name: r[f.name] for f in fields(Hit) if f.name != "decision"},
         )
-        for m in mentions
+        for r in appearances(cursor, keys)
     ]

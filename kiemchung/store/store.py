@@ -33,9 +33,9 @@ from kiemchung.store import convert, details, inbox, judged
 from kiemchung.store.acts import Acts, Chosen
 from kiemchung.store.checks import problems
 from kiemchung.store.claims import ClaimIndex
-from kiemchung.store.connection import MERGING, STORE, SideLock, attach
+from kiemchung.store.connection import MERGING, STORE, SideLock, attach, transaction
 from kiemchung.store.double import DOUBLE_SHARE, draw, keep_drawn
-from kiemchung.store.facts import Facts, ItemFacts, current
+from kiemchung.store.facts import Facts, ItemFacts, appearances, current, evidence_hashes
 from kiemchung.store.filters import Filter, Filters
 from kiemchung.store.leases import Leases
 from kiemchung.store.merge import merge, prepared
@@ -59,6 +59,7 @@ from kiemchung.store.standing import Standing, literals, standings
 
 LOG = logging.getLogger(__name__)
 _BEHIND: Final = 100
+_APPEARANCE: Final = ("claim_id", "text", "as_of", "outlet", "title", "published_at")
 MAX_NOTE: Final = 4000
 MAX_SECONDS: Final = 4 * 3600.0  # a page left open over lunch says nothing about effort
 
@@ -70,7 +71,6 @@ _BAD_ROWS: Final = (
     duckdb.ProgrammingError,
 )
 
-_JUDGEMENT: Final = judged.JUDGEMENT.replace("m.mention_id, ", "")
 _REVIEWS: Final = (
     "SELECT r.*, m.mention_id, m.text, j.judgement_id, a.name AS reviewer FROM {} AS r"
     " JOIN mention AS m USING (mention_key) JOIN account AS a USING (account_key)"
@@ -128,14 +128,8 @@ class Store(People):
 
     def _merge(self, batch: inbox.ReadBatch) -> str:
         with self._cursor() as cursor:
-            with prepared(cursor, batch):
-                cursor.execute("BEGIN TRANSACTION")
-                try:
-                    merge(cursor, now=datetime.now(UTC))
-                except BaseException:
-                    cursor.execute("ROLLBACK")
-                    raise
-                cursor.execute("COMMIT")
+            with prepared(cursor, batch), transaction(cursor):
+                merge(cursor, now=datetime.now(UTC))
             self.facts.forget()
             self.claims.rebuild(cursor)
             self.facts.forget()  # once more: the copies were those of before
@@ -215,7 +209,7 @@ class Store(People):
         with self._cursor() as cursor:
             rows = convert.records(
                 cursor,
-                f"SELECT {judged.MENTION}, {_JUDGEMENT}, r.run_id"
+                f"SELECT {judged.MENTION}, {judged.JUDGEMENT}, r.run_id"
                 " FROM current_judgement AS c JOIN judgement AS j"
                 " ON j.judgement_key = c.judgement_key"
                 " JOIN run AS r ON r.run_key = c.run_key"
@@ -246,7 +240,7 @@ class Store(People):
         with self._cursor() as cursor:
             rows = convert.records(
                 cursor,
-                f"SELECT {judged.MENTION}, {_JUDGEMENT}, r.run_id, r.week,"
+                f"SELECT {judged.MENTION}, {judged.JUDGEMENT}, r.run_id, r.week,"
                 " r.config_sha256, r.code_version, a.outlet, a.url, a.title, a.published_at,"
                 " a.fetched_at, a.raw_sha256, a.story_id,"
                 f" {judged.OPT_OUTS} AS opt_outs,"
@@ -355,29 +349,19 @@ class Store(People):
                 taken=self.leases.taken(account.key),
             )
         chosen = self.filters.in_use(account) if view == "queue" else None
-        return found if chosen is None else found.only(self._lets_through(chosen))
+        if chosen is None:
+            return found
+        return found.only(self._lets_through(chosen, found), once_as=chosen)
 
     def _words(self, slots: Sequence[Slot]) -> list[QueueEntry]:
         """Return the entries of a list with their words."""
         if not slots:
             return []
-        inside = literals({s.mention_key for s in slots})
         with self._cursor() as cursor:
-            rows = convert.records(
-                cursor,
-                "SELECT mention_key, article_key, claim_id, text, as_of FROM mention"
-                f" WHERE mention_key IN ({inside})",
-            )
-            mentions = {r["mention_key"]: r for r in rows}
-            articles = {
-                r["article_key"]: r
-                for r in convert.records(
-                    cursor,
-                    "SELECT article_key, outlet, title, published_at FROM article"
-                    f" WHERE article_key IN ({literals({r['article_key'] for r in rows})})",
-                )
+            told = {
+                r["mention_key"]: r for r in appearances(cursor, {s.mention_key for s in slots})
             }
-            latest = current(cursor, list(mentions))
+            latest = current(cursor, list(told))
             labels = dict(
                 cursor.execute(
                     "SELECT judgement_key, label FROM judgement"
@@ -386,25 +370,19 @@ class Store(People):
             )
         found = []
         for slot in slots:
-            mention = mentions[slot.mention_key]
-            article = articles[mention["article_key"]]
+            row = told[slot.mention_key]
             label = labels.get(latest.get(slot.mention_key, (0, 0))[1])
             found.append(
                 QueueEntry(
-                    text=mention["text"],
-                    as_of=mention["as_of"],
-                    claim_id=mention["claim_id"],
-                    outlet=article["outlet"],
-                    title=article["title"],
-                    published_at=convert.utc(article["published_at"]),
                     label=convert.optional(Label, label),
+                    **{n: row[n] for n in _APPEARANCE},
                     **{f.name: getattr(slot, f.name) for f in fields(Slot) if f.name != "claim"},
                 )
             )
         return found
 
-    def _lets_through(self, chosen: Filter) -> Callable[[Slot], bool]:
-        """Return what a filter says of an entry; the words are looked through once for a merge."""
+    def _lets_through(self, chosen: Filter, listed: Listing) -> Callable[[Slot], bool]:
+        """Return what a filter says of an entry; the words are looked through once an order."""
         if not chosen.reads:
             return chosen.lets_through
 
@@ -413,11 +391,11 @@ class Store(People):
                 "SELECT mention_key FROM mention JOIN article AS a USING (article_key)"
                 " WHERE mention_key IN (SELECT unnest(?::BIGINT[])) AND (? = '' OR a.outlet = ?)"
                 " AND contains(lower(text), lower(?))",
-                [self._queue.keys(), chosen.outlet, chosen.outlet, chosen.words],
+                [listed.mentions(), chosen.outlet, chosen.outlet, chosen.words],
             )
             return frozenset(r["mention_key"] for r in rows)
 
-        right = self.facts.once(("filter", chosen.outlet, chosen.words), load)
+        right = listed.once(("words", chosen.outlet, chosen.words), load)
         return lambda slot: slot.mention_key in right and chosen.lets_through(slot)
 
     def behind(
@@ -502,7 +480,6 @@ class Store(People):
                 self._queue.rebuild(cursor)
 
         self._with_room(build)
-        self.facts.forget()
 
     def item(self, mention_key: int) -> Item | None:
         """Return a mention with all that stands beside it, None when there is no such mention."""
@@ -577,18 +554,8 @@ class Store(People):
             [mention_key, account.key],
         )
         now = None if known is None or known.judgement_key is None else known.evidence_sha256
-        before: dict[int | None, str | None] = {None: None}
-        if known is not None and known.judgement_key is not None:
-            before[known.judgement_key] = now
-        others = {r["judgement_key"] for r in rows} - before.keys()
-        if others:
-            before |= {
-                r["judgement_key"]: r["evidence_sha256"]
-                for r in self._read(
-                    "SELECT judgement_key, evidence_sha256 FROM judgement"
-                    f" WHERE judgement_key IN ({literals(others)})"
-                )
-            }
+        with self._cursor() as cursor:
+            before = evidence_hashes(cursor, {r["judgement_key"] for r in rows} - {None})
         rows = [r for r in rows if before.get(r["judgement_key"]) == now]
         if not rows:
             return None

@@ -158,6 +158,18 @@ def test_a_filter_asks_for_words_and_outlets_in_the_file(tmp_path: Path) -> None
             ]
 
 
+def test_a_filter_in_use_lets_the_next_week_in(tmp_path: Path) -> None:
+    with open_store(tmp_path / "k.duckdb", double_share=0.0) as store:
+        an = sign_up(store, "an")
+        store.filters.save(an, "lọc", Filter(words="mới 4"))
+        for week, flags, found in (("2026-W40", 3, 0), ("2026-W41", 6, 1)):
+            write_batch(tmp_path / "inbox", batch(week=week, flags=flags, copies=0, quiet=0))
+            store.merge_inbox(tmp_path / "inbox")
+            assert len(store.queue(an)) == found
+            store.facts.forget()
+            assert len(store.queue(an)) == found  # kept with the order, not with the facts
+
+
 def test_what_wants_more_memory_gets_it_once_and_gives_it_back(tmp_path: Path) -> None:
     with open_store(tmp_path / "k.duckdb", desk=True) as store:
 
