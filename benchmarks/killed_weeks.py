@@ -6,6 +6,7 @@ unchanged), one of them has changed, copies repeat claims of the week before.
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -173,6 +174,20 @@ class Outcome:
     report: dict[str, bytes]
     counts: dict[str, int]
     reviews: tuple[Any, ...]
+    pages: frozenset[str]  # that the week holds
+
+
+def kept_pages(data: Path, week: str) -> tuple[frozenset[str], list[str]]:
+    """Return the pages of a week that came or are as known, and what is damaged in the ledger."""
+    run = make_plan(parse_week(week), OUTLETS, settings(data))
+    ledger = Ledger(ledger_path(data))
+    try:
+        visits = [v for v in ledger.visits(run.run_id) if v.kind is Kind.PAGE]
+        damaged = ledger.check()
+    finally:
+        ledger.close()
+    kept = {v.url.split("?")[0] for v in visits if v.state in (State.FETCHED, State.UNCHANGED)}
+    return frozenset(kept), damaged
 
 
 def outcome(data: Path, out: Path, week: str) -> Outcome:
@@ -189,6 +204,7 @@ def outcome(data: Path, out: Path, week: str) -> Outcome:
         report={n: p.read_bytes() if p.exists() else b"" for n, p in reports.items()},
         counts=counts,
         reviews=reviews,
+        pages=kept_pages(data, week)[0],
     )
 
 
@@ -218,14 +234,9 @@ def check(data: Path, week: str, found: Outcome, wanted: Outcome, sites: Sites,
           violations: Violations) -> None:  # fmt: skip
     """Count what does not hold in a folder whose run of ``week`` has ended."""
     run = make_plan(parse_week(week), OUTLETS, settings(data))
-    ledger = Ledger(ledger_path(data))
-    try:
-        visits = [v for v in ledger.visits(run.run_id) if v.kind is Kind.PAGE]
-        damaged = ledger.check()
-    finally:
-        ledger.close()
-    kept = {v.url.split("?")[0] for v in visits if v.state in (State.FETCHED, State.UNCHANGED)}
-    lost = (sites.pages(week) | sites.served(week)) - kept
+    kept, damaged = kept_pages(data, week)
+    # What a list that has not changed names is not asked for again, so a week need not hold all.
+    lost = (wanted.pages | sites.served(week)) - kept
     violations.add("pages_lost", len(lost), str(sorted(lost)))
     pages = list(fetched_pages(data, run.run_id))
     bad = [p.url for p in pages if "archive_damaged" in p.flags]
@@ -289,9 +300,10 @@ def undisturbed(folder: Path, sites: Sites, starter: Starter) -> Undisturbed:
     run(starter, sites.job(plain, KILLED))
     marks = list(starter.marks)
     seconds: dict[str, float] = {}
-    for (stage, at), (_, until) in zip(marks, marks[1:], strict=False):
+    for (stage, at), (_, until) in itertools.pairwise(marks):
         seconds[stage] = seconds.get(stage, 0.0) + until - at
     wanted = {KILLED: outcome(plain, folder / "wanted", KILLED)}
+    assert wanted[KILLED].pages == sites.pages(KILLED)
     run(starter, sites.job(plain, NEXT))
     wanted[NEXT] = outcome(plain, folder / "wanted-next", NEXT)
     return Undisturbed(base=base, later=later, wanted=wanted, seconds=seconds)

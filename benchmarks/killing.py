@@ -98,7 +98,7 @@ class Forked:
 
         def __init__(self, command: list[str], *, stdin: int | None = None,
                      stdout: int | None = None, stderr: int | None = None, text: bool = False,
-                     **_: Any) -> None:  # fmt: skip
+                     **_: object) -> None:  # fmt: skip
             module, given = command[2], command[3:]
             null = os.open(os.devnull, os.O_RDWR)
             ours: list[IO[Any] | None] = []

@@ -88,9 +88,9 @@ def kept_runs(data_dir: Path) -> list[KeptRun]:
                 named=bool(facts["named"]),
             )
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-            raise OutletFileError(f"not readable: {error!r}", where=str(path), remedy=_REMEDY) from (
-                error
-            )
+            raise OutletFileError(
+                f"not readable: {error!r}", where=str(path), remedy=_REMEDY
+            ) from error
         found.append(run)
     return sorted(found, key=lambda r: (r.week, r.run_id))
 
