@@ -13,6 +13,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -41,6 +42,14 @@ CLOCKS = {
     "other side of midnight": "2026-10-04T17:00+00:00",
     "an hour that summer time skips": "2026-03-29T02:30+01:00",
 }
+
+
+class Told(dict[str, Any]):
+    """Tells each result as it comes."""
+
+    def __setitem__(self, case: str, result: Any) -> None:  # noqa: ANN401
+        super().__setitem__(case, result)
+        sys.stderr.write(f"{case}: {result}\n")
 
 
 def ends(data: Path, folder: Path, plain: Undisturbed, sites: Sites, starter: Starter,
@@ -203,7 +212,7 @@ def disturb(folder: Path, *, seed: int, few: bool = False) -> dict[str, Any]:
     """Go through all cases; with ``few`` only the quickest of each."""
     dice, violations = random.Random(seed), Violations()
     starters: list[Starter] = [Server(), Server()]
-    found: dict[str, Any] = {}
+    found = Told()
     try:
         with Sites(folder / "sites") as sites:
             plain = undisturbed(folder, sites, starters[0])
@@ -223,7 +232,7 @@ def disturb(folder: Path, *, seed: int, few: bool = False) -> dict[str, Any]:
     finally:
         for starter in starters:
             starter.close()
-    return found | {"violations": violations.counts, "told": violations.told[:20]}
+    return dict(found) | {"violations": violations.counts, "told": violations.told[:20]}
 
 
 def main() -> None:

@@ -167,7 +167,7 @@ def accounting(run: RunPlan, settings: Settings) -> Accounted:
         AccountingError: a sum does not match; nothing is published then.
     """
     crawled = crawling.summary(run.data_dir, run.run_id)
-    _, outcomes = stages.read_extracted(run)
+    articles, outcomes = stages.read_extracted(run)
     stored, duplicate, quarantined = stages.count_outcomes(outcomes)
     sums = Accounting(
         discovered=crawled.discovered,
@@ -194,6 +194,12 @@ def accounting(run: RunPlan, settings: Settings) -> Accounted:
         alarms.append(f"{sum(broken.values())} of {total} pages quarantined: {broken}")
     if crawled.pending:
         alarms.append(f"{crawled.pending} addresses still pending")
+    early = [a.fetched_at for a in articles if stages.clock_was_wrong(a.fetched_at, run.week)]
+    if early:
+        alarms.append(
+            f"the clock was wrong: {len(early)} articles came on {min(early).date()} by it, before"
+            f" week {run.week} began; their dates were held against the week"
+        )
     every = load_outlets(settings.outlet_dir)
     checked = health.check(run, backfill.of_run(run, every), outcomes)
     # A list that failed is named once, by the crawl.
