@@ -18,6 +18,7 @@ KiemchungError               what went wrong, where, and what to do about it
 │   ├── StoreVersionError    a newer or changed schema
 │   └── BatchError           an inbox batch that is incomplete or damaged
 ├── AccountingError          a sum that does not match
+├── DiskFullError            no room for a file
 └── UnsafeAddressError       an address that must not be fetched
 ```
 """
@@ -117,6 +118,10 @@ class BatchError(StoreError):
 
 class AccountingError(KiemchungError):
     """A sum of the run's accounting does not match; the run stops."""
+
+
+class DiskFullError(KiemchungError):
+    """A file could not be written for want of room; what was finished before is whole."""
 
 
 class UnsafeAddressError(KiemchungError):

@@ -10,13 +10,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import types
 import typing
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,6 +25,7 @@ import pyarrow.parquet as pq
 from kiemchung.errors import BatchError
 
 T = TypeVar("T")
+_TEMPORARY: Final = re.compile(r"\..+\.(\d+)\.tmp")
 
 
 def _optional(annotation: Any) -> tuple[Any, bool]:  # noqa: ANN401  a type hint has no narrower type
@@ -149,6 +151,30 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def remove_leftovers(folder: Path) -> list[Path]:
+    """Remove what writers that were killed have left in ``folder`` and below; return the files.
+
+    A temporary file bears the id of its process, so that of a living one stays.
+    """
+    gone = []
+    for path in folder.rglob(".*.tmp"):
+        found = _TEMPORARY.fullmatch(path.name)
+        if found and not _alive(int(found[1])):
+            path.unlink(missing_ok=True)
+            gone.append(path)
+    return gone
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True
 
 
 def write_shard(path: Path, rows: Sequence[T], cls: type[T]) -> None:

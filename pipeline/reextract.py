@@ -11,7 +11,7 @@ from crawler.outlets import load_outlets
 from crawler.run import FetchedPage
 from kiemchung.config import Settings
 from kiemchung.errors import KiemchungError
-from pipeline import stages
+from pipeline import backfill, stages
 from pipeline.runs import RunPlan, sole
 from pipeline.stages import Progress, silent
 from pipeline.weeks import Week, parse_week
@@ -45,6 +45,11 @@ def _plans(settings: Settings, since: Week) -> Iterator[RunPlan]:
             )
 
 
+def _named(run: RunPlan) -> bool:
+    kept = {k.run_id: k.named for k in backfill.kept_runs(run.data_dir)}
+    return kept.get(run.run_id, True)
+
+
 def _whole(pages: Iterator[FetchedPage]) -> Iterator[FetchedPage]:
     for page in pages:
         if "archive_expired" in page.flags:
@@ -65,6 +70,7 @@ def reextract(
     for run in _plans(settings, since):
         outlets = {name: every[name] for name in run.outlets if name in every}
         with sole(run):
+            backfill.keep(run, outlets, named=_named(run))
             done = stages.complete(run.stage("extract"))
             before = {a.article_id for a in stages.read_extracted(run)[0]} if done else set()
             skipped = ""

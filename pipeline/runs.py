@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from pathlib import Path
 
 from kiemchung import __version__
 from kiemchung.domain import digest
-from kiemchung.errors import KiemchungError
+from kiemchung.locks import held
 from kiemchung.shards import write_bytes_atomically
 from pipeline.weeks import Week
 
@@ -71,19 +69,5 @@ def sole(run: RunPlan) -> Iterator[None]:
     Raises:
         KiemchungError: another process works on this run.
     """
-    run.folder.mkdir(parents=True, exist_ok=True)
-    path = run.folder / ".lock"
-    with path.open("a+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.seek(0)
-            raise KiemchungError(
-                f"run {run.run_id} is being worked on by process {lock.read().strip() or '?'}",
-                where=str(path),
-                remedy="wait for it to end, or stop it; then start this command again",
-            ) from error
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+    with held(run.folder / ".lock", what=f"run {run.run_id}"):
         yield

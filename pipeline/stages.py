@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -30,6 +31,7 @@ from pipeline.ahead import judge_all
 from pipeline.judging import Judge
 from pipeline.reading import mentions, with_stories
 from pipeline.runs import RunPlan
+from pipeline.weeks import Week
 
 T = TypeVar("T")
 PAGES_PER_SHARD = 50
@@ -167,7 +169,21 @@ class _Extracted:
     article: Article | None
 
 
-def _extract_one(fetched: FetchedPage, outlet: Outlet | None, extractor: Extractor) -> _Extracted:
+def clock_was_wrong(at: datetime, week: Week) -> bool:
+    """Return whether the clock stood before the week that was being crawled."""
+    return at.date() < week.monday - timedelta(days=1)  # a day for the zones
+
+
+def _read_at(fetched: FetchedPage, week: Week) -> datetime:
+    """Return when the page came, against which its dates are held; a wrong clock refuses none."""
+    if clock_was_wrong(fetched.fetched_at, week):
+        return datetime.combine(week.sunday, time.max, UTC)
+    return fetched.fetched_at
+
+
+def _extract_one(
+    fetched: FetchedPage, outlet: Outlet | None, extractor: Extractor, week: Week
+) -> _Extracted:
     def ended(
         state: str,
         reason: str = "",
@@ -204,7 +220,7 @@ def _extract_one(fetched: FetchedPage, outlet: Outlet | None, extractor: Extract
             url=fetched.final_url,
             content_type=fetched.content_type,
             outlet=outlet,
-            fetched_at=fetched.fetched_at,
+            fetched_at=_read_at(fetched, week),
             headers=fetched.headers,
         )
     except PageError as error:
@@ -245,7 +261,7 @@ def extract(
             articles = folder / f"{stem}.articles.parquet"
             outcomes = folder / f"{stem}.outcomes.parquet"
             if not outcomes.is_file() or not articles.is_file():
-                rows = [_extract_one(p, outlets.get(p.outlet), extractor) for p in batch]
+                rows = [_extract_one(p, outlets.get(p.outlet), extractor, run.week) for p in batch]
                 write_shard(articles, [r.article for r in rows if r.article], Article)
                 write_shard(outcomes, [r.outcome for r in rows], PageOutcome)
             shards.extend((articles, outcomes))

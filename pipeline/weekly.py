@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -17,9 +17,10 @@ from kiemchung import __version__
 from kiemchung.config import Settings
 from kiemchung.domain import Accounting, Batch, OutletHealth, Run
 from kiemchung.errors import AccountingError, KiemchungError, StoreLockedError, UnknownOutletError
+from kiemchung.shards import remove_leftovers
 from kiemchung.store import open_store
 from kiemchung.store.inbox import write_batch
-from pipeline import health, stages
+from pipeline import backfill, health, stages
 from pipeline.deliver import alarms as undelivered
 from pipeline.deliver import deliver
 from pipeline.judging import Judge
@@ -61,6 +62,7 @@ class Summary:
     alarms: tuple[str, ...]
     published: bool
     report: str
+    notes: tuple[str, ...] = ()  # what is worth knowing and no alarm
 
     @property
     def exit_code(self) -> int:
@@ -79,13 +81,10 @@ def choose_outlets(names: Sequence[str], settings: Settings) -> dict[str, Outlet
     every = load_outlets(settings.outlet_dir)
     known = ", ".join(sorted(every))
     chosen: dict[str, Outlet] = {}
-    for name in names:
-        if name == SAMPLE:
-            chosen.update({n: o for n, o in every.items() if o.sample})
-        elif name in every:
-            chosen[name] = every[name]
-        else:
+    for name in (n for given in names for n in _named(given, every)):
+        if name not in every:
             raise UnknownOutletError(f"no outlet is called {name!r}", remedy=f"known: {known}")
+        chosen[name] = every[name]
     if not names:
         chosen = {n: o for n, o in every.items() if o.verified_on and not o.sample}
         if not chosen:
@@ -93,17 +92,45 @@ def choose_outlets(names: Sequence[str], settings: Settings) -> dict[str, Outlet
                 "no outlet file is verified yet",
                 remedy="name outlets with --outlet, or verify one as CONTRIBUTING says",
             )
+    _refuse_mixture(chosen)
+    return dict(sorted(chosen.items()))
+
+
+def _named(name: str, every: Mapping[str, Outlet]) -> list[str]:
+    return [n for n, o in every.items() if o.sample] if name == SAMPLE else [name]
+
+
+def _refuse_mixture(chosen: Mapping[str, Outlet]) -> None:
     if any(o.sample for o in chosen.values()) and not all(o.sample for o in chosen.values()):
         raise UnknownOutletError(
             "the sample's outlets and real ones cannot share a run",
             remedy="run them one after the other",
         )
-    return dict(sorted(chosen.items()))
+
+
+def outlets_then(
+    week: Week, names: Sequence[str], settings: Settings, *, now: bool = False
+) -> backfill.Then:
+    """Return the outlets of a run of ``week``, as they were then; with ``now`` as they are.
+
+    Raises:
+        UnknownOutletError: a name is unknown, or nothing is verified and none is named.
+        OutletFileError: what an earlier run kept is missing or damaged.
+    """
+    if now:
+        return backfill.Then(outlets=choose_outlets(names, settings))
+    every = load_outlets(settings.outlet_dir)
+    wanted = [n for name in names for n in _named(name, every)]
+    if not names:
+        wanted = list(backfill.verified_then(week, settings.data_dir, every))
+    then = backfill.as_of(week, wanted, settings.data_dir, every)
+    _refuse_mixture(then.outlets)
+    return then
 
 
 def make_plan(week: Week, outlets: Sequence[str], settings: Settings) -> RunPlan:
     """Return the plan of the run that these arguments mean."""
-    chosen = choose_outlets(outlets, settings)
+    chosen = outlets_then(week, outlets, settings).outlets
     return plan(week, list(chosen), settings.sha256(), settings.data_dir)
 
 
@@ -140,7 +167,7 @@ def accounting(run: RunPlan, settings: Settings) -> Accounted:
         AccountingError: a sum does not match; nothing is published then.
     """
     crawled = crawling.summary(run.data_dir, run.run_id)
-    _, outcomes = stages.read_extracted(run)
+    articles, outcomes = stages.read_extracted(run)
     stored, duplicate, quarantined = stages.count_outcomes(outcomes)
     sums = Accounting(
         discovered=crawled.discovered,
@@ -167,8 +194,14 @@ def accounting(run: RunPlan, settings: Settings) -> Accounted:
         alarms.append(f"{sum(broken.values())} of {total} pages quarantined: {broken}")
     if crawled.pending:
         alarms.append(f"{crawled.pending} addresses still pending")
+    early = [a.fetched_at for a in articles if stages.clock_was_wrong(a.fetched_at, run.week)]
+    if early:
+        alarms.append(
+            f"the clock was wrong: {len(early)} articles came on {min(early).date()} by it, before"
+            f" week {run.week} began; their dates were held against the week"
+        )
     every = load_outlets(settings.outlet_dir)
-    checked = health.check(run, {n: every[n] for n in run.outlets if n in every}, outcomes)
+    checked = health.check(run, backfill.of_run(run, every), outcomes)
     # A list that failed is named once, by the crawl.
     lists = ("dead_feed", "empty_feed", "unreachable")
     alarms += [line for line in checked.lines if not (crawled.alarms and line.startswith(lists))]
@@ -179,7 +212,8 @@ def accounting(run: RunPlan, settings: Settings) -> Accounted:
 class Publication:
     """Whether the run is in the store, and which deliveries of its report failed."""
 
-    merged: bool  # False: a server owns the store, merges the run and writes its report
+    merged: bool  # False: another process owns the store; a server merges the run and reports
+    waits: str = ""  # who that is, and where the batch lies
     undelivered: tuple[str, ...] = ()
 
 
@@ -228,11 +262,14 @@ def publish(
             store_path(settings), wait_seconds=2.0, double_share=settings.double_review_share
         ) as store:
             merged = store.merge_inbox(inbox)
-            written = write_report(
-                store, str(run.week), settings, outlet_names=outlet_names(settings)
-            )
-    except StoreLockedError:
-        return Publication(merged=False)  # the server merges its inbox every few seconds
+            # Another run may have found the store taken by this one, and left its batch to us.
+            others = {r.week for r in store.runs() if r.run_id in merged} - {str(run.week)}
+            names = outlet_names(settings)
+            written = write_report(store, str(run.week), settings, outlet_names=names)
+            for week in sorted(others):
+                write_report(store, week, settings, outlet_names=names)
+    except StoreLockedError as error:
+        return Publication(merged=False, waits=_waiting(run, inbox, error))
     if run.run_id not in merged:
         raise KiemchungError(
             "the batch was not merged",
@@ -242,6 +279,14 @@ def publish(
     # Outside the store: a slow mail server must not keep a reviewer waiting for the lock.
     failed = undelivered(deliver(written, settings)) if delivering else []
     return Publication(merged=True, undelivered=tuple(failed))
+
+
+def _waiting(run: RunPlan, inbox: Path, error: StoreLockedError) -> str:
+    """Say who owns the store; a server merges its inbox every few seconds, a run once."""
+    return (
+        f"{error.message}: the batch waits in {inbox / run.run_id}; `kiemchung serve` merges it"
+        " by itself, after any other program start this command again"
+    )
 
 
 def expire_pages(run: RunPlan, settings: Settings) -> list[str]:
@@ -284,16 +329,23 @@ def weekly(
     only: Sequence[Stage] = tuple(Stage),
     progress: Progress = silent,
     judge_: Judge | None = None,
+    outlets_now: bool = False,
 ) -> Summary:
     """Run the stages ``only`` of one week in their order.
+
+    A past week has the outlets of then, see `pipeline.backfill`; with ``outlets_now`` those of now.
 
     Raises:
         KiemchungError: with what went wrong; the same call goes on where it stopped.
     """
-    chosen = choose_outlets(outlets, settings)
+    then = outlets_then(week, outlets, settings, now=outlets_now)
+    chosen = then.outlets
     run = plan(week, list(chosen), settings.sha256(), settings.data_dir)
     with sole(run):
+        for folder in (run.folder, settings.data_dir / "reports", health.folder(run.data_dir)):
+            remove_leftovers(folder)
         record(run)
+        backfill.keep(run, chosen, named=bool(outlets))
         if Stage.CRAWL in only:
             progress("crawl", 0, 0)
             crawled = crawl(run, settings, chosen)
@@ -315,7 +367,9 @@ def weekly(
         if published.merged:
             expire_pages(run, settings)
         done = summarise(run, settings, stages_run=only, published=published.merged)
-        return replace(done, alarms=(*done.alarms, *published.undelivered))
+        alarms = (*done.alarms, *published.undelivered)
+        notes = (*then.notes, *filter(None, [published.waits]))
+        return replace(done, alarms=alarms, notes=notes)
 
 
 def summarise(

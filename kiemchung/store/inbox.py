@@ -49,6 +49,7 @@ TABLES: Final[Mapping[str, type[Any]]] = {
 }
 _SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _TAKEN: Final = ".merging-"
+_MERGED: Final = ".merged-"
 _REMEDY: Final = "publish that run again; its shards are still there"
 
 
@@ -125,6 +126,8 @@ def take_over(inbox: Path) -> list[Path]:
     """
     if not inbox.is_dir():
         return []
+    for merged in inbox.glob(f"{_MERGED}*"):  # of an owner that was killed while removing it
+        shutil.rmtree(merged, ignore_errors=True)
     taken = sorted(inbox.glob(f"{_TAKEN}*"))
     busy = {p.name for p in taken}
     for path in sorted(p for p in inbox.iterdir() if p.is_dir()):
@@ -227,8 +230,12 @@ def read_batch(folder: Path) -> ReadBatch:
 
 
 def discard(folder: Path) -> None:
-    """Remove a batch that was merged."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove a batch that was merged; killed half way, it is not taken for a damaged one."""
+    name = folder.name.removeprefix(_TAKEN)
+    merged = folder.with_name(f"{_MERGED}{name}")
+    shutil.rmtree(merged, ignore_errors=True)  # of an owner that was killed while removing it
+    folder.rename(merged)
+    shutil.rmtree(merged, ignore_errors=True)
 
 
 def quarantine(inbox: Path, folder: Path, reason: str) -> Path:

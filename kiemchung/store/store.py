@@ -233,7 +233,7 @@ class Store(People):
         ]
 
     def flags(self, week: str | None = None) -> list[FlagRow]:
-        """Return the flagged mentions of ``week``, or all: most certain first.
+        """Return the flagged mentions of ``week``, or all: most certain first, then by address.
 
         The week is that of the run whose judgement counts now.
         """
@@ -256,7 +256,8 @@ class Store(People):
                 " LEFT JOIN decided_mention AS h ON h.mention_key = m.mention_key"
                 " LEFT JOIN review AS d ON d.review_key = h.review_key"
                 " WHERE j.flagged AND (?::VARCHAR IS NULL OR r.week = ?)"
-                " ORDER BY j.p_refuted DESC, m.mention_key",
+                # By address, not by key: keys tell in which order the weeks were merged.
+                " ORDER BY j.p_refuted DESC, a.canonical_url, m.start_char, m.mention_id",
                 [week, week],
             )
             keys = [r["judgement_key"] for r in rows]

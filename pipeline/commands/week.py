@@ -59,6 +59,7 @@ def _weekly(
     *,
     as_json: bool,
     device: str | None = None,
+    outlets_now: bool = False,
 ) -> None:
     from pipeline.weekly import Stage, weekly
     from pipeline.weeks import parse_week
@@ -75,6 +76,7 @@ def _weekly(
             settings=settings_for(data, device=device),
             only=stages,
             progress=progress,
+            outlets_now=outlets_now,
         )
     _show(summary, as_json=as_json)
     raise typer.Exit(summary.exit_code)
@@ -93,6 +95,7 @@ def _show(summary: Summary, *, as_json: bool) -> None:
         f"  {summary.mentions} sentences, {summary.checkable} checkable claims,"
         f" {summary.judgements} judged, {summary.flags} to review",
         *(f"  alarm: {alarm}" for alarm in summary.alarms),
+        *(f"  note: {note}" for note in summary.notes),
     ]
     if summary.report:
         lines.append(f"  report: {summary.report}")
@@ -111,10 +114,16 @@ def weekly(
         list[str] | None, typer.Option("--stage", help="Only this stage, repeatable.")
     ] = None,
     device: Device = None,
+    outlets_now: Annotated[
+        bool,
+        typer.Option("--outlets-now", help="A past week, too, with the outlet files of today."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run one week: crawl, extract, analyse, judge, publish. Exit 0 healthy, 2 with alarms."""
-    _weekly(week, outlet, data, stage or (), as_json=as_json, device=device)
+    _weekly(
+        week, outlet, data, stage or (), as_json=as_json, device=device, outlets_now=outlets_now
+    )
 
 
 def _stage_command(name: str, text: str) -> None:
