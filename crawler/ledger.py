@@ -506,6 +506,21 @@ class Ledger:
         """Return the runs of this ledger."""
         return [r[0] for r in self._db.execute("SELECT DISTINCT run_id FROM visit ORDER BY 1")]
 
+    def pages_of(self, digests: Iterable[str]) -> dict[tuple[str, str], Visit]:
+        """Return where the pages with these SHA-256 lie, by digest and address; the latest visit.
+
+        One reading of the table, however many are asked for.
+        """
+        with self._transaction(durable=False) as db:
+            db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (raw_sha256 TEXT PRIMARY KEY)")
+            db.execute("DELETE FROM wanted")
+            db.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", ((d,) for d in digests))
+            rows = db.execute(
+                f"SELECT {_COLUMNS} FROM visit JOIN wanted USING (raw_sha256)"
+                " WHERE kind='page' AND state='fetched' ORDER BY run_id"
+            ).fetchall()
+        return {(row["raw_sha256"], row["url"]): _visit(row) for row in rows}
+
     def check(self) -> list[str]:
         """Return what is damaged in the file, empty when nothing is."""
         rows = [str(r[0]) for r in self._db.execute("PRAGMA integrity_check(20)")]

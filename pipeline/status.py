@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from kiemchung.errors import StoreError
 from kiemchung.store import open_store
 from pipeline import stages
 from pipeline.deliver import LOG_NAME, alarms, deliveries
+from pipeline.runs import read_run
 from pipeline.weekly import store_path
 
 _STAGES = ("extract", "analyse", "judge")
@@ -80,7 +80,7 @@ def overview(settings: Settings) -> Overview:
     """Return the state of the data folder of these settings; nothing is changed."""
     runs = []
     for path in sorted((settings.data_dir / "runs").glob("*/run.json")):
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = read_run(path)
         runs.append(
             RunState(
                 run_id=facts["run_id"],
