@@ -15,12 +15,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
+
+from crawler.ledger_seal import REMEDY, LedgerSeal
+from kiemchung.errors import DamagedFileError, KiemchungError
 
 VERSION: Final = 1
 MAX_LEASES: Final = 25
@@ -210,8 +213,9 @@ def _migrate(db: sqlite3.Connection) -> None:
     """Bring an older ledger to this schema, all at once or not at all."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
-        raise sqlite3.DatabaseError(
-            f"the ledger has schema {version}, this program knows {VERSION}: update the program"
+        raise KiemchungError(
+            f"the ledger has schema {version}, this program knows {VERSION}",
+            remedy="update the program",
         )
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -244,19 +248,57 @@ def _migrate(db: sqlite3.Connection) -> None:
 
 
 class Ledger:
-    """The ledger of one data folder; a run's rows are its own."""
+    """The ledger of one data folder; a run's rows are its own.
+
+    Raises:
+        DamagedFileError: the file is damaged.
+        KiemchungError: it was made by a newer program.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        _migrate(self._db)
+        self._seal = LedgerSeal(path)
+        unsealed = self._seal.enter()
+        try:
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            if unsealed:
+                self._look_through()
+            _migrate(self._db)
+        except BaseException as error:
+            with suppress(AttributeError):  # it may not have come so far
+                self._db.close()
+            self._seal.abandon()
+            if not isinstance(error, sqlite3.DatabaseError) or isinstance(
+                error, sqlite3.OperationalError
+            ):
+                raise  # locked for too long, a full disk, or a newer program's
+            raise DamagedFileError(
+                f"the ledger cannot be used: {error}", where=str(path), remedy=REMEDY
+            ) from error
+
+    def _look_through(self) -> None:
+        """Look at a file without a seal: SQLite's own check, and whether every value is a value.
+
+        Raises:
+            sqlite3.DatabaseError: something is damaged. Not everything that may be shows.
+        """
+        if damage := self.check():
+            raise sqlite3.DatabaseError(damage[0])
+        for table in ("visit", "url", "rhythm"):
+            try:
+                for _ in self._db.execute(f"SELECT * FROM {table}"):
+                    pass
+            except sqlite3.OperationalError as error:
+                if "no such table" not in str(error):
+                    raise sqlite3.DatabaseError(str(error)) from error
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; whoever does it last seals it."""
         self._db.close()
+        self._seal.leave()
 
     @contextmanager
     def _transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:

@@ -135,3 +135,7 @@ def load_settings(**given: object) -> Settings:
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(error), where=CONFIG_FILE, remedy="correct the TOML") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"not UTF-8 text (byte {error.start})", where=CONFIG_FILE, remedy="save it as UTF-8"
+        ) from error

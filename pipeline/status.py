@@ -9,7 +9,7 @@ from typing import Any
 from crawler.ledger import Ledger
 from crawler.run import ledger_path
 from kiemchung.config import Settings
-from kiemchung.errors import StoreError
+from kiemchung.errors import KiemchungError, StoreError
 from kiemchung.store import open_store
 from pipeline import stages
 from pipeline.deliver import LOG_NAME, alarms, deliveries
@@ -122,7 +122,7 @@ def overview(settings: Settings) -> Overview:
                 )
                 for r in rhythms
             ]
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, KiemchungError) as error:
             damage = [str(error)]
     return Overview(
         lists=tuple(lists),

@@ -31,13 +31,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from isal import isal_zlib
-
+from kiemchung.checksums import CHUNK, chunk_sums, crc32, first_difference, line, unline
 from kiemchung.errors import StoreError
 from kiemchung.shards import write_bytes_atomically
 
 LOG = logging.getLogger(__name__)
-CHUNK: Final = 1 << 20
 RECORD: Final = 512
 _ITERATIONS: Final = (4096 + 8, 8192 + 8)
 """Where the two headers of a DuckDB file hold the number of their checkpoint (little-endian)."""
@@ -109,33 +107,10 @@ def iteration_of(store: Path) -> int:
 
 
 def image_of(store: Path) -> Image:
-    """Return the image of a file; a GB takes about half a second from memory."""
-    chunks = []
+    """Return the image of a file; 330 MB take 0.06 s from memory."""
     iteration = iteration_of(store)
-    buffer = bytearray(CHUNK)
-    view = memoryview(buffer)
-    with store.open("rb", buffering=0) as file:
-        size = 0
-        while count := file.readinto(buffer):
-            while count < CHUNK and (more := file.readinto(view[count:])):
-                count += more
-            chunks.append(isal_zlib.crc32(view[:count]))
-            size += count
-    return Image(iteration=iteration, bytes=size, chunks=tuple(chunks))
-
-
-def _line(body: str, *, width: int = 0) -> bytes:
-    data = body.encode("ascii")
-    whole = b"%08x %s" % (isal_zlib.crc32(data), data)
-    return whole.ljust(width - 1) + b"\n"
-
-
-def _unline(line: bytes) -> dict[str, object]:
-    found, body = line[:8], line[9:].rstrip(b" ")
-    if found != b"%08x" % isal_zlib.crc32(body) or line[8:9] != b" ":
-        raise ValueError("its checksum differs")
-    values: dict[str, object] = json.loads(body)
-    return values
+    size, chunks = chunk_sums(store)
+    return Image(iteration=iteration, bytes=size, chunks=chunks)
 
 
 class Seal:
@@ -189,15 +164,11 @@ class Seal:
         except FileNotFoundError:
             return None
         try:
-            if data[RECORD - 1 : RECORD] != b"\n":
-                raise ValueError("it is cut short")
-            record = Record(**_unline(data[: RECORD - 1]))  # type: ignore[arg-type]
+            record = Record(**json.loads(unline(data[:RECORD])))
             image = None
             if len(data) > RECORD:
-                if data[-1:] != b"\n":
-                    raise ValueError("it is cut short")
-                values = _unline(data[RECORD:-1])
-                image = Image(**values | {"chunks": tuple(values["chunks"])})  # type: ignore[arg-type]
+                values = json.loads(unline(data[RECORD:]))
+                image = Image(**values | {"chunks": tuple(values["chunks"])})
         except (ValueError, TypeError, KeyError) as error:
             raise StoreError(
                 f"the seal of the store is damaged: {error}",
@@ -213,7 +184,7 @@ class Seal:
         crc, left = 0, record.log_bytes
         with suppress(FileNotFoundError), self._log.open("rb") as file:
             while left and (piece := file.read(min(left, CHUNK))):
-                crc = isal_zlib.crc32(piece, crc)
+                crc = crc32(piece, crc)
                 left -= len(piece)
         if left:
             raise StoreError(
@@ -237,9 +208,7 @@ class Seal:
         if record.state == "open":
             self._image = None
             return True  # killed within a checkpoint: what it wrote is not in use yet
-        both = zip(found.chunks, image.chunks, strict=False)
-        fewer = min(len(found.chunks), len(image.chunks))
-        first = next((n for n, (a, b) in enumerate(both) if a != b), fewer)
+        first = first_difference(found.chunks, image.chunks)
         raise StoreError(
             f"the store is damaged: not as it was closed, first in MiB {first + 1} of"
             f" {len(image.chunks)} ({found.bytes} bytes, {image.bytes} when it was closed)",
@@ -251,18 +220,18 @@ class Seal:
 
     def begin(self) -> None:
         """Say that the store is open; from here on `note` follows it."""
-        image = b"" if self._image is None else _line(json.dumps(asdict(self._image)))
+        image = b"" if self._image is None else line(json.dumps(asdict(self._image)))
         self._file = os.open(self._store, os.O_RDONLY | os.O_CLOEXEC)
         temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
         self._record = Record(state="open", iteration=self._iteration())
-        temporary.write_bytes(self._as_line(self._record) + image)
+        temporary.write_bytes(self._as_record(self._record) + image)
         temporary.replace(self._path)
         self._handle = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
         self.note()
 
     @staticmethod
-    def _as_line(record: Record) -> bytes:
-        return _line(json.dumps(asdict(record)), width=RECORD)
+    def _as_record(record: Record) -> bytes:
+        return line(json.dumps(asdict(record)), width=RECORD)
 
     def _iteration(self) -> int:
         found = [os.pread(self._file, 8, place) for place in _ITERATIONS]
@@ -282,7 +251,7 @@ class Seal:
             record = self._look()
             if WRITES.begun != begun or record == self._record:
                 return
-            os.pwrite(self._handle, self._as_line(record), 0)
+            os.pwrite(self._handle, self._as_record(record), 0)
             self._record = record
 
     def _look(self) -> Record:
@@ -297,7 +266,7 @@ class Seal:
                     piece = os.pread(log.fileno(), min(size - start, CHUNK), start)
                     if not piece:
                         break
-                    crc = isal_zlib.crc32(piece, crc)
+                    crc = crc32(piece, crc)
                     start += len(piece)
         except FileNotFoundError:
             start, crc = 0, 0
@@ -320,8 +289,8 @@ class Seal:
                     image = image_of(self._store)
                 if image.iteration != iteration:
                     return  # somebody writes; the next one reads it whole
-                record = self._as_line(Record(state="closed", iteration=iteration))
-                write_bytes_atomically(self._path, record + _line(json.dumps(asdict(image))))
+                record = self._as_record(Record(state="closed", iteration=iteration))
+                write_bytes_atomically(self._path, record + line(json.dumps(asdict(image))))
             finally:
                 os.close(self._handle)
                 os.close(self._file)
