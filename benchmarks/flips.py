@@ -70,10 +70,14 @@ from pathlib import Path
 from kiemchung.store import open_store
 store = open_store(Path(sys.argv[1]))
 for n in range(40):
-    store.add_user(f"user{n:02d}")
     if sys.argv[2] == "checkpoint" and n == 20:
         with store._cursor() as cursor:
+            cursor.execute("DELETE FROM run_mention")  # leaves blocks that are not in use
+            cursor.execute("DELETE FROM search_posting")
+            cursor.execute("UPDATE run SET mentions = 0")
             cursor.execute("CHECKPOINT")
+    with store._writing() as cursor:
+        cursor.execute("INSERT INTO setting VALUES (?, ?)", [f"n{n}", "x" * 200])
 os._exit(9)  # as a kill does: nothing is closed
 """
 _VISITS: Final = """
@@ -337,6 +341,9 @@ def measure(kind: Kind, flips: int, dice: random.Random) -> dict[str, Any]:
         if end == MISSED:
             examples.append(f"{what}: {why}"[:300])
         put_back()
+    if kind.read() != before:  # else every refusal might be of the harness's own making
+        raise RuntimeError(f"{kind.name}: not as it was after the last flip was taken back")
+    put_back()
     return {
         "kind": kind.name,
         "flips": flips,

@@ -25,25 +25,29 @@ def write_sealed(path: Path, facts: Mapping[str, Any]) -> None:
     write_bytes_atomically(path, _text(whole).encode("utf-8"))
 
 
-def read_sealed(path: Path, *, remedy: str) -> dict[str, Any]:
+def read_sealed(
+    path: Path, *, remedy: str, earlier: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """Return the facts of a file that `write_sealed` wrote.
 
-    A file of an earlier version carries no hash; it is read as it is.
+    A file with exactly the keys ``earlier`` is of a version that wrote no hash, and is read as it
+    is.
 
     Raises:
         DamagedFileError: it is gone, no JSON, or not as it was written.
     """
     try:
         text = path.read_text(encoding="utf-8")
-        facts: dict[str, Any] = json.loads(text)
+        facts = json.loads(text)
+        if not isinstance(facts, dict):
+            raise ValueError("no JSON object")
+        if earlier and set(facts) == earlier:
+            return facts
         claimed = facts.pop(_KEY, None)
-        before = claimed is None and _KEY[:6] not in text
-        if not before and (
-            claimed != sha256_hex(_text(facts).encode("utf-8"))
-            or text != _text(facts | {_KEY: claimed})
-        ):
+        found = sha256_hex(_text(facts).encode("utf-8"))
+        if claimed != found or text != _text(facts | {_KEY: found}):
             raise ValueError("not as it was written: its SHA-256 differs")
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise DamagedFileError(
             f"cannot be used: {error}", where=str(path), remedy=remedy
         ) from error

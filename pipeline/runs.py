@@ -8,13 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from kiemchung import __version__
 from kiemchung.domain import digest
 from kiemchung.errors import KiemchungError
 from kiemchung.sealed import read_sealed, write_sealed
 from pipeline.weeks import Week
+
+_EARLIER: Final = frozenset({"run_id", "week", "outlets", "config_sha256", "code_version"})
+"""What ``run.json`` held before it carried a hash of itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +98,9 @@ def read_run(path: Path) -> dict[str, Any]:
         DamagedFileError: it is not as it was written.
     """
     return read_sealed(
-        path, remedy="delete it and run that week again with the same arguments: it is made anew"
+        path,
+        remedy="delete it and run that week again with the same arguments: it is made anew",
+        earlier=_EARLIER,
     )
 
 
