@@ -14,6 +14,7 @@ discovered -> leased -> fetched | unchanged | moved | gone | refused | failed
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
@@ -36,6 +37,8 @@ TRANSIENT: Final = frozenset(
 """Ends that a later run tries to mend; the others are answers."""
 MAX_CARRIED: Final = 3
 """Runs in a row that try a transient end again."""
+COMMITS_IN_LOG: Final = 2000
+"""Commits of a process after which the log is written into the file: some ten MB of it."""
 SHORTEST: Final = timedelta(hours=1)
 LONGEST: Final = timedelta(days=7)
 
@@ -247,6 +250,11 @@ def _migrate(db: sqlite3.Connection) -> None:
     db.execute("COMMIT")
 
 
+def _shut(db: sqlite3.Connection, seal: LedgerSeal) -> None:
+    with seal.closing():
+        db.close()
+
+
 class Ledger:
     """The ledger of one data folder; a run's rows are its own.
 
@@ -258,15 +266,17 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._seal = LedgerSeal(path)
-        unsealed = self._seal.enter()
+        self._commits = 0
         try:
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
-            self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            if unsealed:
-                self._look_through()
-            _migrate(self._db)
+            with self._seal.opening() as unsealed:
+                self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+                self._db.row_factory = sqlite3.Row
+                self._db.execute("PRAGMA wal_autocheckpoint=0")  # the seal knows when
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=FULL")
+                if unsealed:
+                    self._look_through()
+                _migrate(self._db)
         except BaseException as error:
             with suppress(AttributeError):  # it may not have come so far
                 self._db.close()
@@ -278,6 +288,9 @@ class Ledger:
             raise DamagedFileError(
                 f"the ledger cannot be used: {error}", where=str(path), remedy=REMEDY
             ) from error
+
+        # A ledger that is let go without being closed would be written behind the seal's back.
+        self._shut = weakref.finalize(self, _shut, self._db, self._seal)
 
     def _look_through(self) -> None:
         """Look at a file without a seal: SQLite's own check, and whether every value is a value.
@@ -297,8 +310,7 @@ class Ledger:
 
     def close(self) -> None:
         """Close the file; whoever does it last seals it."""
-        self._db.close()
-        self._seal.leave()
+        self._shut()
 
     @contextmanager
     def _transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
@@ -315,6 +327,10 @@ class Ledger:
         finally:
             if not durable:
                 self._db.execute("PRAGMA synchronous=FULL")
+        self._commits += 1
+        if self._commits % COMMITS_IN_LOG == 0:
+            with self._seal.checkpoint():
+                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     # -- discovery ---------------------------------------------------------------------------
 

@@ -116,7 +116,7 @@ def shard_names(folder: Path) -> list[str]:
     """Return the names of a finished stage's shards, in order.
 
     Raises:
-        AccountingError: the stage has not finished.
+        AccountingError: the stage has not finished, or a shard is gone.
         DamagedFileError: the list is not as it was written.
     """
     path = folder / "stage.json"
@@ -134,6 +134,13 @@ def shard_names(folder: Path) -> list[str]:
         raise DamagedFileError(
             f"cannot be used: {error}", where=str(path), remedy=_AGAIN
         ) from error
+    for name in names:
+        if not (folder / name).is_file():
+            raise AccountingError(
+                "a finished shard is gone, or stage.json, which lists it, is damaged",
+                where=str(folder / name),
+                remedy="delete stage.json beside it and run the week again",
+            )
     return names
 
 
@@ -147,12 +154,6 @@ def read_stage(folder: Path, cls: type[T]) -> list[T]:
     """
     rows: list[T] = []
     for name in shard_names(folder):
-        if not (folder / name).is_file():
-            raise AccountingError(
-                "a finished shard is gone",
-                where=str(folder / name),
-                remedy="delete stage.json beside it and run the week again",
-            )
         rows.extend(read_shard(folder / name, cls))
     return rows
 

@@ -78,13 +78,13 @@ def load(folder: Path | None = None) -> ReferenceBase:
             not the one that was sealed.
     """
     chosen = SHIPPED if folder is None else folder
+    for problem in seal_problems(chosen):
+        raise BadReferenceError(problem.message, where=problem.where, remedy=_RESEAL)
     problems: list[Problem] = []
     documents, passages = _read_both(chosen, problems)
     problems += _broken_links(documents, passages)
     for problem in problems:
         raise BadReferenceError(problem.message, where=problem.where, remedy=_REMEDY)
-    for problem in seal_problems(chosen):
-        raise BadReferenceError(problem.message, where=problem.where, remedy=_RESEAL)
     newest = max((row.value.snapshot_as_of for row in documents), default=date(1970, 1, 1))
     content = b"\0".join((chosen / name).read_bytes() for name in (DOCUMENTS, PASSAGES))
     return ReferenceBase(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import random
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -60,41 +63,115 @@ def test_a_ledger_that_is_gone_is_no_new_one(path: Path) -> None:
         Ledger(path)
 
 
-def test_the_last_of_several_seals(path: Path) -> None:
+def _rows(path: Path) -> int:
+    ledger = Ledger(path)
+    try:
+        return len(ledger.visits(RUN))
+    finally:
+        ledger.close()
+
+
+def test_several_may_have_it_open_and_close_in_any_order(path: Path) -> None:
     first, second = Ledger(path), Ledger(path)
     first.add(RUN, [_visit(100)])
     first.close()
-    assert not _seal(path).exists()
     second.add(RUN, [_visit(101)])
-    second.close()
     third = Ledger(path)
-    assert len(third.visits(RUN)) == 52
+    second.close()
+    third.add(RUN, [_visit(102)])
     third.close()
+    assert _rows(path) == 53
 
 
-def test_after_a_kill_the_file_is_looked_through_and_nothing_is_refused(path: Path) -> None:
-    script = textwrap.dedent("""
-        import os, sys
-        from pathlib import Path
-        from crawler.ledger import Kind, Ledger, Visit
-        ledger = Ledger(Path(sys.argv[1]))
-        for n in range(100, 130):
-            ledger.add("2026-W40-x", [Visit(key=f"k{n}", url=f"https://a.example/{n}", outlet="a",
-                                            kind=Kind.PAGE)])
-        os._exit(9)
-    """)
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-c", script, str(path)], env=environment, check=False)
-    assert not _seal(path).exists()
+def test_one_that_is_let_go_unclosed_is_no_damage(path: Path) -> None:
     ledger = Ledger(path)
-    assert len(ledger.visits(RUN)) == 80
-    ledger.close()
-    data = bytearray(path.read_bytes())
+    ledger.add(RUN, [_visit(n) for n in range(200, 260)])
+    del ledger
+    gc.collect()
+    assert _rows(path) == 110
+    script = f"from crawler.ledger import *; l = Ledger(Path({str(path)!r})); l.add({RUN!r}, [{_visit(300)!r}])"
+    script = script.replace("<Kind.PAGE: 'page'>", "Kind.PAGE")
+    script = script.replace("<State.DISCOVERED: 'discovered'>", "State.DISCOVERED")
+    _python(script)
+    assert _rows(path) == 111
+
+
+def _python(script: str, *arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode in (0, 9)
+
+
+KILLED = textwrap.dedent("""
+    import os, sys
+    from pathlib import Path
+    from crawler import ledger as module
+    from crawler.ledger import Kind, Ledger, Visit
+    module.COMMITS_IN_LOG = int(sys.argv[2])
+    ledger = Ledger(Path(sys.argv[1]))
+    for n in range(100, 130):
+        ledger.add("2026-W40-x", [Visit(key=f"k{n}", url=f"https://a.example/{n}", outlet="a",
+                                        kind=Kind.PAGE)])
+    os._exit(9)
+""")
+
+
+@pytest.mark.parametrize("commits_in_log", [2000, 7])
+def test_after_a_kill_the_seal_still_says_what_the_file_holds(
+    path: Path, commits_in_log: int
+) -> None:
+    _python(KILLED, str(path), str(commits_in_log))
+    whole = path.read_bytes()
+    data = bytearray(whole)
+    data[len(data) - 9] ^= 2
+    path.write_bytes(data)
+    with pytest.raises(DamagedFileError, match="not as it was written"):
+        Ledger(path)
+    path.write_bytes(whole)
+    assert _rows(path) == 80
+
+
+def test_without_a_seal_sqlite_looks_at_the_file(path: Path) -> None:
     _seal(path).unlink()
-    data[4096 + 5] ^= 64  # of a page's own head: SQLite's check finds it
+    whole = path.read_bytes()
+    data = bytearray(whole)
+    data[4096 + 5] ^= 64  # of a page's own head
     path.write_bytes(data)
     with pytest.raises(DamagedFileError, match="cannot be used"):
         Ledger(path)
+    assert not _seal(path).exists()
+    path.write_bytes(whole)
+    assert _rows(path) == 50
+    assert _seal(path).is_file()
+
+
+@pytest.mark.slow
+def test_kills_at_random_instants_are_never_taken_for_damage(path: Path) -> None:
+    """Two processes write, with a checkpoint every few commits; both are killed, again and again."""
+    script = KILLED.replace("range(100, 130)", "range(10**9)").replace(
+        'f"k{n}"', 'f"k{os.getpid()}-{n}"'
+    )
+    dice = random.Random(2)
+    before = 50
+    for _ in range(6):
+        children = [
+            subprocess.Popen(
+                [sys.executable, "-c", script, str(path), "3"],
+                env=os.environ | {"PYTHONPATH": str(ROOT)},
+            )
+            for _ in range(2)
+        ]
+        time.sleep(0.5 + dice.uniform(0, 0.3))
+        for child in children:
+            child.kill()
+            child.wait()
+        found = _rows(path)
+        assert found >= before
+        before = found
+    assert before > 50
 
 
 def test_pages_are_found_by_their_digest(tmp_path: Path) -> None:

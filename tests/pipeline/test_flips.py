@@ -15,6 +15,7 @@ from kiemchung.config import Settings
 ROOT = Path(__file__).resolve().parents[2]
 DEAR = ("store after a kill", "store after a checkpoint and a kill")
 """Read whole at every try, so fewer of them."""
+LEDGER_LOG = "ledger's log after a kill"
 pytestmark = pytest.mark.slow
 
 
@@ -33,11 +34,9 @@ def test_no_flipped_bit_is_missed(
     for kind in flips.kinds(data, tmp_path):
         row = flips.measure(kind, 5 if kind.name in DEAR else 20, dice)
         found[kind.name] = row
-        # A ledger after a kill has no seal; SQLite's own check finds most, not all.
-        most = 3 if kind.name == "ledger after a kill" else 0
-        assert row["missed"] <= most, row
-        if kind.name not in ("configuration", "outlet files", "archive", "ledger after a kill"):
-            assert row["harmless"] == 0 or kind.name in DEAR, row
-    assert len(found) == 15
+        assert row["missed"] == 0, row
+        if kind.name not in ("configuration", "outlet files", "archive", *DEAR, LEDGER_LOG):
+            assert row["refused"] == row["flips"], row
+    assert len(found) == 16
     assert found["configuration"]["refused"] > 0
     assert found["outlet files"]["told"] > 0
