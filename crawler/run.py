@@ -263,26 +263,33 @@ def fetched_pages(data_dir: Path, run_id: str) -> Iterator[FetchedPage]:
     for visit in visits:
         if visit.kind is not Kind.PAGE or visit.state is not State.FETCHED:
             continue
-        flags = tuple(f for f in visit.flags.split(",") if f)
-        try:
-            stored = archive.read(
-                data_dir / "archive", visit.warc, visit.warc_offset, visit.raw_sha256
-            )
-        except PageError as error:
-            stored = archive.Stored(body=b"", headers=())
-            flags = (*flags, error.reason)
-        yield FetchedPage(
-            url=visit.url,
-            final_url=visit.final_url,
-            outlet=visit.outlet,
-            status=visit.status,
-            content_type=visit.content_type,
-            body=stored.body,
-            headers=stored.headers,
-            fetched_at=datetime.fromisoformat(visit.fetched_at).astimezone(UTC),
-            raw_sha256=visit.raw_sha256,
-            flags=flags,
-        )
+        yield read_page(data_dir, visit)
+
+
+def read_page(data_dir: Path, visit: Visit) -> FetchedPage:
+    """Return a page as it came, out of the archive.
+
+    A record that is damaged, or was removed after its time, comes with an empty body and the flag
+    ``archive_damaged`` or ``archive_expired``.
+    """
+    flags = tuple(f for f in visit.flags.split(",") if f)
+    try:
+        stored = archive.read(data_dir / "archive", visit.warc, visit.warc_offset, visit.raw_sha256)
+    except PageError as error:
+        stored = archive.Stored(body=b"", headers=())
+        flags = (*flags, error.reason)
+    return FetchedPage(
+        url=visit.url,
+        final_url=visit.final_url,
+        outlet=visit.outlet,
+        status=visit.status,
+        content_type=visit.content_type,
+        body=stored.body,
+        headers=stored.headers,
+        fetched_at=datetime.fromisoformat(visit.fetched_at).astimezone(UTC),
+        raw_sha256=visit.raw_sha256,
+        flags=flags,
+    )
 
 
 # -- the child -------------------------------------------------------------------------------

@@ -108,9 +108,13 @@ class Settings(BaseSettings):
 
         The device is told by the model id of every judgement instead.
         """
-        kept = self.model_dump(mode="json", exclude=set(_NO_RESULT))
-        lines = "\n".join(f"{key}={kept[key]!r}" for key in sorted(kept))
+        lines = "\n".join(f"{key}={value}" for key, value in self.counted().items())
         return hashlib.sha256(lines.encode("utf-8")).hexdigest()
+
+    def counted(self) -> dict[str, str]:
+        """Return what `sha256` is made of, each value as Python writes it; no secret is in it."""
+        kept = self.model_dump(mode="json", exclude=set(_NO_RESULT))
+        return {key: repr(kept[key]) for key in sorted(kept)}
 
 
 def load_settings(**given: object) -> Settings:
@@ -131,3 +135,7 @@ def load_settings(**given: object) -> Settings:
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(error), where=CONFIG_FILE, remedy="correct the TOML") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"not UTF-8 text (byte {error.start})", where=CONFIG_FILE, remedy="save it as UTF-8"
+        ) from error

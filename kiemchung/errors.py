@@ -17,6 +17,7 @@ KiemchungError               what went wrong, where, and what to do about it
 │   ├── StoreLockedError     another process owns it
 │   ├── StoreVersionError    a newer or changed schema
 │   └── BatchError           an inbox batch that is incomplete or damaged
+├── DamagedFileError         a file of the program's own that is not as it was written
 ├── AccountingError          a sum that does not match
 ├── DiskFullError            no room for a file
 └── UnsafeAddressError       an address that must not be fetched
@@ -114,6 +115,10 @@ class StoreVersionError(StoreError):
 
 class BatchError(StoreError):
     """An inbox batch is incomplete or damaged."""
+
+
+class DamagedFileError(KiemchungError):
+    """A file that the program wrote is gone, or not as it was written."""
 
 
 class AccountingError(KiemchungError):

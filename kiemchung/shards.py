@@ -2,12 +2,14 @@
 
 Scalars, dates and times become columns of their own type, so that a notebook can query a shard;
 tuples, dictionaries and nested dataclasses become one JSON column. A shard is written under a
-temporary name, flushed to disk and renamed: it is there whole or not at all.
+temporary name, flushed to disk and renamed: it is there whole or not at all. Parquet checks nothing
+of what it reads, so a shard carries its own SHA-256.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import re
@@ -26,6 +28,8 @@ from kiemchung.errors import BatchError
 
 T = TypeVar("T")
 _TEMPORARY: Final = re.compile(r"\..+\.(\d+)\.tmp")
+_MARK: Final = b"kiemchung-sha256"
+_SEAL_BYTES: Final = len(_MARK) + 32
 
 
 def _optional(annotation: Any) -> tuple[Any, bool]:  # noqa: ANN401  a type hint has no narrower type
@@ -175,23 +179,60 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True  # somebody else's
     return True
+def sealed(data: bytes) -> bytes:
+    """Return a Parquet file with the hash of itself between its last page and its footer.
+
+    A footer names its pages by their place from the start of the file, and readers find the footer
+    from the end; so whatever reads Parquet reads this, and nothing of it has to be written twice.
+    """
+    at = _footer(data)
+    digest = hashlib.sha256(data).digest()
+    return data[:at] + _MARK + digest + data[at:]
+
+
+def check_seal(data: bytes | memoryview) -> None:
+    """Refuse a Parquet file that is not as `sealed` made it.
+
+    Raises:
+        ValueError: it is cut short, carries no hash, or another one.
+    """
+    at = _footer(data)
+    start = at - _SEAL_BYTES
+    if start < 0 or data[start : start + len(_MARK)] != _MARK:
+        raise ValueError("it carries no hash of itself, or a damaged one")
+    hasher = hashlib.sha256(data[:start])
+    hasher.update(data[at:])
+    if hasher.digest() != data[start + len(_MARK) : at]:
+        raise ValueError("not as it was written: its SHA-256 differs")
+
+
+def _footer(data: bytes | memoryview) -> int:
+    """Return where the footer of a Parquet file begins."""
+    if len(data) < 12 or data[-4:] != b"PAR1":
+        raise ValueError("it does not end as a Parquet file does")
+    at = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    if at < 4:
+        raise ValueError("its footer is longer than the file")
+    return at
 
 
 def write_shard(path: Path, rows: Sequence[T], cls: type[T]) -> None:
-    """Write ``rows`` to one Parquet file, whole or not at all."""
+    """Write ``rows`` to one Parquet file with the hash of itself, whole or not at all."""
     sink = pa.BufferOutputStream()
     pq.write_table(to_table(rows, cls), sink, compression="zstd")
-    write_bytes_atomically(path, sink.getvalue().to_pybytes())
+    write_bytes_atomically(path, sealed(sink.getvalue().to_pybytes()))
 
 
 def read_shard(path: Path, cls: type[T]) -> list[T]:
-    """Return the rows of one Parquet file.
+    """Return the rows of one Parquet file that `write_shard` wrote.
 
     Raises:
-        BatchError: the file is damaged or holds other columns.
+        BatchError: the file is not as it was written, or holds other columns.
     """
     try:
-        return from_table(pq.read_table(path), cls)
+        data = path.read_bytes()
+        check_seal(data)
+        return from_table(pq.read_table(pa.BufferReader(data)), cls)
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise BatchError(
             f"not a readable shard of {cls.__name__}: {error}",

@@ -20,8 +20,9 @@ from crawler.isolate import outlet_from_json
 from crawler.outlets import Outlet
 from kiemchung.domain import sha256_hex
 from kiemchung.errors import OutletFileError, UnknownOutletError
+from kiemchung.sealed import read_sealed, write_sealed
 from kiemchung.shards import write_bytes_atomically
-from pipeline.runs import RunPlan
+from pipeline.runs import RunPlan, read_run
 from pipeline.weeks import Week, parse_week
 
 NAME: Final = "outlets.json"
@@ -62,8 +63,7 @@ def keep(run: RunPlan, outlets: Mapping[str, Outlet], *, named: bool) -> None:
         path = _file(run.data_dir, hashes[name])
         if not path.is_file():
             write_bytes_atomically(path, _text(outlet).encode("utf-8"))
-    facts = json.dumps({"named": named, "outlets": hashes}, indent=1, sort_keys=True)
-    write_bytes_atomically(run.folder / NAME, facts.encode("utf-8"))
+    write_sealed(run.folder / NAME, {"named": named, "outlets": hashes})
 
 
 def _file(data_dir: Path, sha256: str) -> Path:
@@ -74,20 +74,20 @@ def kept_runs(data_dir: Path) -> list[KeptRun]:
     """Return what the runs of a data folder used, by week; runs of an older program kept nothing.
 
     Raises:
-        OutletFileError: a run's file is damaged.
+        OutletFileError: a run's file holds something else.
+        DamagedFileError: a run's file is not as it was written.
     """
     found = []
     for path in sorted((data_dir / "runs").glob(f"*/{NAME}")):
         try:
-            facts = json.loads(path.read_text(encoding="utf-8"))
-            week = json.loads(path.with_name("run.json").read_text(encoding="utf-8"))["week"]
+            facts = read_sealed(path, remedy=_REMEDY)
             run = KeptRun(
                 run_id=path.parent.name,
-                week=parse_week(week),
+                week=parse_week(read_run(path.with_name("run.json"))["week"]),
                 hashes={str(k): str(v) for k, v in facts["outlets"].items()},
                 named=bool(facts["named"]),
             )
-        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise OutletFileError(
                 f"not readable: {error!r}", where=str(path), remedy=_REMEDY
             ) from error

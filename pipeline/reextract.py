@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from crawler.run import FetchedPage
 from kiemchung.config import Settings
 from kiemchung.errors import KiemchungError
 from pipeline import backfill, stages
-from pipeline.runs import RunPlan, sole
+from pipeline.runs import RunPlan, read_run, sole
 from pipeline.stages import Progress, silent
 from pipeline.weeks import Week, parse_week
 
@@ -34,7 +33,7 @@ class Reextracted:
 
 def _plans(settings: Settings, since: Week) -> Iterator[RunPlan]:
     for path in sorted((settings.data_dir / "runs").glob("*/run.json")):
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = read_run(path)
         week = parse_week(facts["week"])
         if str(week) >= str(since):
             yield RunPlan(

@@ -14,20 +14,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from crawler import extract as extract_module
 from crawler.extract import Page
 from crawler.isolate import Extractor
-from crawler.outlets import Outlet
+from crawler.outlets import Outlet, outlet_sha256
 from crawler.run import FetchedPage
 from kiemchung.domain import Article, Document, Judgement, Mention, digest
-from kiemchung.errors import AccountingError, PageError
+from kiemchung.errors import AccountingError, DamagedFileError, PageError
+from kiemchung.sealed import read_sealed, write_sealed
 from kiemchung.shards import read_shard, write_bytes_atomically, write_shard
 from nlp.matching import content_key
 from nlp.text import canonical
 from nlp.topic import topic
 from pipeline.ahead import judge_all
+from pipeline.code import program_version
 from pipeline.judging import Judge
 from pipeline.reading import mentions, with_stories
 from pipeline.runs import RunPlan
@@ -37,6 +39,8 @@ T = TypeVar("T")
 PAGES_PER_SHARD = 50
 ARTICLES_PER_SHARD = 100
 MENTIONS_PER_SHARD = 2000
+MADE_WITH: Final = "made_with.json"
+_AGAIN: Final = "delete stage.json beside it and run the week again"
 
 
 class Progress(Protocol):
@@ -84,9 +88,13 @@ def _tidy(folder: Path, kept: Iterable[Path]) -> None:
             path.unlink()
 
 
-def _finish(folder: Path, shards: Sequence[Path]) -> None:
-    """Write the list of shards; a stage is complete if and only if this file is there."""
+def _finish(folder: Path, shards: Sequence[Path], **made_with: object) -> None:
+    """Write the list of shards; a stage is complete if and only if this file is there.
+
+    Beside it stands what the shards were made with: a stage may be run alone, by another program.
+    """
     _tidy(folder, shards)
+    write_sealed(folder / MADE_WITH, made_with | {"program": program_version()})
     names = json.dumps([path.name for path in shards], indent=1)
     write_bytes_atomically(folder / "stage.json", names.encode("utf-8"))
 
@@ -96,26 +104,58 @@ def complete(folder: Path) -> bool:
     return (folder / "stage.json").is_file()
 
 
-def read_stage(folder: Path, cls: type[T]) -> list[T]:
-    """Return all rows of a finished stage in order.
+def made_with(folder: Path) -> dict[str, Any]:
+    """Return what the shards of a stage were made with; nothing for one of an earlier version.
 
     Raises:
-        AccountingError: the stage has not finished or a shard it lists is gone.
+        DamagedFileError: the file is not as it was written.
     """
+    path = folder / MADE_WITH
+    return read_sealed(path, remedy=_AGAIN) if path.is_file() else {}
+
+
+def shard_names(folder: Path) -> list[str]:
+    """Return the names of a finished stage's shards, in order.
+
+    Raises:
+        AccountingError: the stage has not finished, or a shard is gone.
+        DamagedFileError: the list is not as it was written.
+    """
+    path = folder / "stage.json"
     if not complete(folder):
         raise AccountingError(
             f"stage {folder.name} has not finished",
             where=str(folder),
             remedy="run `kiemchung weekly` with the same arguments; it goes on where it stopped",
         )
-    rows: list[T] = []
-    for name in json.loads((folder / "stage.json").read_text(encoding="utf-8")):
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+            raise ValueError("no list of names")
+    except ValueError as error:
+        raise DamagedFileError(
+            f"cannot be used: {error}", where=str(path), remedy=_AGAIN
+        ) from error
+    for name in names:
         if not (folder / name).is_file():
             raise AccountingError(
-                "a finished shard is gone",
+                "a finished shard is gone, or stage.json, which lists it, is damaged",
                 where=str(folder / name),
                 remedy="delete stage.json beside it and run the week again",
             )
+    return names
+
+
+def read_stage(folder: Path, cls: type[T]) -> list[T]:
+    """Return all rows of a finished stage in order.
+
+    Raises:
+        AccountingError: the stage has not finished or a shard it lists is gone.
+        DamagedFileError: the list of shards is not as it was written.
+        BatchError: a shard is not as it was written.
+    """
+    rows: list[T] = []
+    for name in shard_names(folder):
         rows.extend(read_shard(folder / name, cls))
     return rows
 
@@ -279,7 +319,12 @@ def extract(
         if batch:
             flush()
     folder.mkdir(parents=True, exist_ok=True)
-    _finish(folder, shards)
+    _finish(
+        folder,
+        shards,
+        extractor_version=extractor_version(),
+        outlets={name: outlet_sha256(outlets[name]) for name in sorted(outlets)},
+    )
 
 
 @functools.cache
@@ -297,9 +342,7 @@ def read_extracted(run: RunPlan) -> tuple[list[Article], list[PageOutcome]]:
     A page whose article was already there (two addresses, one article) ends as duplicate.
     """
     folder = run.stage("extract")
-    if not complete(folder):
-        read_stage(folder, Article)  # raises with the remedy
-    names = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
+    names = shard_names(folder)
     articles: dict[str, Article] = {}
     outcomes: list[PageOutcome] = []
     taken: set[str] = set()
@@ -337,7 +380,7 @@ def analyse(run: RunPlan, documents: Sequence[Document], *, progress: Progress =
     articles, _ = read_extracted(run)
     articles = with_stories(articles)
     folder = run.stage("analyse")
-    base = digest(*(repr(asdict(d)) for d in documents))
+    base = digest(program_version(), *(repr(asdict(d)) for d in documents))
     batches = list(_batches(articles, ARTICLES_PER_SHARD))
 
     def make(batch: Sequence[Article]) -> list[Mention]:
@@ -360,9 +403,7 @@ def analyse(run: RunPlan, documents: Sequence[Document], *, progress: Progress =
 
 
 def _read_kind(folder: Path, kind: str, cls: type[T]) -> list[T]:
-    if not complete(folder):
-        read_stage(folder, cls)
-    names = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
+    names = shard_names(folder)
     return [row for n in names if f".{kind}." in n for row in read_shard(folder / n, cls)]
 
 
@@ -380,7 +421,13 @@ def judge(run: RunPlan, judge_: Judge, *, progress: Progress = silent) -> None:
     _, found = read_analysed(run)
     wanted = [m for m in found if m.checkability == "CHECKABLE"]
     folder = run.stage("judge")
-    version = digest(judge_.model.model_id, judge_.base_version, repr(judge_.threshold))
+    version = digest(
+        program_version(),
+        judge_.model.model_id,
+        judge_.model_sha256,
+        judge_.base_version,
+        repr(judge_.threshold),
+    )
     total = len(wanted)
 
     def make(batch: Sequence[Mention]) -> list[Judgement]:
@@ -394,7 +441,13 @@ def judge(run: RunPlan, judge_: Judge, *, progress: Progress = silent) -> None:
 
     shards = _staged(folder, batches(), Judgement)
     folder.mkdir(parents=True, exist_ok=True)
-    _finish(folder, shards)
+    _finish(
+        folder,
+        shards,
+        model_sha256=judge_.model_sha256,
+        base_version=judge_.base_version,
+        threshold=judge_.threshold,
+    )
 
 
 def read_judged(run: RunPlan) -> list[Judgement]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 from crawler.ledger import Ledger
 from crawler.run import ledger_path
 from kiemchung.config import Settings
-from kiemchung.errors import StoreError
+from kiemchung.errors import KiemchungError, StoreError
 from kiemchung.store import open_store
 from pipeline import stages
 from pipeline.deliver import LOG_NAME, alarms, deliveries
+from pipeline.runs import read_run
 from pipeline.weekly import store_path
 
 _STAGES = ("extract", "analyse", "judge")
@@ -80,7 +80,7 @@ def overview(settings: Settings) -> Overview:
     """Return the state of the data folder of these settings; nothing is changed."""
     runs = []
     for path in sorted((settings.data_dir / "runs").glob("*/run.json")):
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = read_run(path)
         runs.append(
             RunState(
                 run_id=facts["run_id"],
@@ -122,7 +122,7 @@ def overview(settings: Settings) -> Overview:
                 )
                 for r in rhythms
             ]
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, KiemchungError) as error:
             damage = [str(error)]
     return Overview(
         lists=tuple(lists),

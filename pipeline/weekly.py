@@ -12,15 +12,16 @@ from typing import Final
 
 from crawler import archive
 from crawler import run as crawling
-from crawler.outlets import Outlet, load_outlets
+from crawler.outlets import Outlet, load_outlets, outlet_sha256
 from kiemchung import __version__
 from kiemchung.config import Settings
-from kiemchung.domain import Accounting, Batch, OutletHealth, Run
+from kiemchung.domain import Accounting, Batch, OutletHealth, Provenance, Run
 from kiemchung.errors import AccountingError, KiemchungError, StoreLockedError, UnknownOutletError
 from kiemchung.shards import remove_leftovers
 from kiemchung.store import open_store
 from kiemchung.store.inbox import write_batch
 from pipeline import backfill, health, stages
+from pipeline.code import code_sha256, program_version, tool_versions
 from pipeline.deliver import alarms as undelivered
 from pipeline.deliver import deliver
 from pipeline.judging import Judge
@@ -217,10 +218,51 @@ class Publication:
     undelivered: tuple[str, ...] = ()
 
 
+def made_of(run: RunPlan, judge_: Judge) -> Provenance:
+    """Return what the run's judgements were made with.
+
+    Raises:
+        AccountingError: its claims were found or judged by another program, model or base, or with
+            another threshold, than the one that publishes: a flag would name what did not make it.
+    """
+    now = {
+        "program": program_version(),
+        "model_sha256": judge_.model_sha256,
+        "base_version": judge_.base_version,
+        "threshold": judge_.threshold,
+    }
+    for stage, names in (("analyse", ("program",)), ("judge", tuple(now))):
+        then = stages.made_with(run.stage(stage))
+        other = [name for name in names if then.get(name) != now[name]]
+        if other:
+            raise AccountingError(
+                f"stage {stage} was run with another {', '.join(other)} than is here now",
+                where=str(run.stage(stage)),
+                remedy="run the stages analyse and judge of this week again",
+            )
+    extracted = stages.made_with(run.stage("extract"))
+    return Provenance(
+        code_sha256=code_sha256(),
+        extractor_version=extracted.get("extractor_version", ""),
+        model_sha256=judge_.model_sha256,
+        threshold=judge_.threshold,
+        outlets=extracted.get("outlets", {}),
+        tools=tool_versions(),
+    )
+
+
 def publish(
-    run: RunPlan, settings: Settings, judge_: Judge, *, delivering: bool = True
+    run: RunPlan,
+    settings: Settings,
+    judge_: Judge,
+    *,
+    delivering: bool = True,
+    odd: Sequence[str] = (),
 ) -> Publication:
-    """Put the run into the inbox, merge it, write its report and deliver it."""
+    """Put the run into the inbox, merge it, write its report and deliver it.
+
+    ``odd`` says in which way the configuration is another one; it stands among the run's alarms.
+    """
     articles, found = stages.read_analysed(run)
     judgements = stages.read_judged(run)
     checkable = {m.mention_id for m in found if m.checkability == "CHECKABLE"}
@@ -231,6 +273,7 @@ def publish(
             remedy="run the stages analyse and judge of this week again",
         )
     accounted = accounting(run, settings)
+    provenance = made_of(run, judge_)
     seen = {e.passage_id for j in judgements for e in j.evidence}
     # The version before a rule is shown beside it, so it travels along.
     seen |= {judge_.by_id[p].supersedes for p in seen if judge_.by_id[p].supersedes}
@@ -246,8 +289,9 @@ def publish(
             base_version=judge_.base_version,
             model_id=judge_.model.model_id,
             accounting=accounted.sums,
-            alarms=accounted.alarms,
+            alarms=(*accounted.alarms, *odd),
             health=accounted.health,
+            provenance=provenance,
         ),
         articles=tuple(articles),
         mentions=tuple(found),
@@ -344,7 +388,11 @@ def weekly(
     with sole(run):
         for folder in (run.folder, settings.data_dir / "reports", health.folder(run.data_dir)):
             remove_leftovers(folder)
-        record(run)
+        odd = record(
+            run,
+            settings=settings.counted(),
+            outlets={name: outlet_sha256(outlet) for name, outlet in chosen.items()},
+        )
         backfill.keep(run, chosen, named=bool(outlets))
         if Stage.CRAWL in only:
             progress("crawl", 0, 0)
@@ -363,11 +411,11 @@ def weekly(
         published = Publication(merged=False)
         if Stage.PUBLISH in only and judge_:
             sample = any(o.sample for o in chosen.values())  # nobody waits for its report
-            published = publish(run, settings, judge_, delivering=not sample)
+            published = publish(run, settings, judge_, delivering=not sample, odd=odd)
         if published.merged:
             expire_pages(run, settings)
         done = summarise(run, settings, stages_run=only, published=published.merged)
-        alarms = (*done.alarms, *published.undelivered)
+        alarms = (*done.alarms, *odd, *published.undelivered)
         notes = (*then.notes, *filter(None, [published.waits]))
         return replace(done, alarms=alarms, notes=notes)
 

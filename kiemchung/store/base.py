@@ -14,6 +14,7 @@ import duckdb
 from kiemchung.errors import StoreError, StoreMemoryError
 from kiemchung.store import convert
 from kiemchung.store.connection import ROOM, STORE, SideLock, transaction
+from kiemchung.store.seal import Seal
 
 T = TypeVar("T")
 IDLE_CURSORS: Final = 16
@@ -26,6 +27,7 @@ class OpenFile:
         self.path = path
         self._connection = connection
         self._lock = lock
+        self._seal = Seal(path)
         self._people = threading.RLock()  # ascending keys: one writer of people's rows at a time
         self._merging = threading.Lock()  # a decision never waits for a merge
         self._roomy = threading.Lock()
@@ -59,8 +61,14 @@ class OpenFile:
             while self._idle:
                 self._idle.pop().close()
             self._connection.close()
+            self._seal.finish()
         finally:
             self._lock.release()
+
+    def seal(self, seal: Seal) -> None:
+        """Follow the files of the open store with ``seal`` from here on."""
+        self._seal = seal
+        seal.begin()
 
     @contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -109,8 +117,10 @@ class OpenFile:
     @contextmanager
     def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """One transaction on people's tables, durable when it returns."""
-        with self._people, self._cursor() as cursor, transaction(cursor):
-            yield cursor
+        with self._people, self._cursor() as cursor:
+            with transaction(cursor):
+                yield cursor
+            self._seal.note()
 
     def _read(self, query: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
         def ask() -> list[dict[str, Any]]:

@@ -174,7 +174,7 @@ def _manifest(folder: Path) -> tuple[str, dict[str, Any]]:
 
 def _checked(path: Path, entry: object, cls: type[Any]) -> Path | pa.Table:
     if not isinstance(entry, dict) or not {"rows", "sha256"} <= set(entry):
-        raise BatchError("the manifest lacks rows or sha256", where=str(path), remedy=_REMEDY)
+        raise BatchError(f"{MANIFEST} lacks rows or sha256", where=str(path), remedy=_REMEDY)
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -182,7 +182,7 @@ def _checked(path: Path, entry: object, cls: type[Any]) -> Path | pa.Table:
         raise BatchError(f"missing: {error.strerror}", where=str(path), remedy=_REMEDY) from error
     if found != entry["sha256"]:
         raise BatchError(
-            f"SHA-256 is {found}, the manifest says {entry['sha256']}",
+            f"SHA-256 is {found}, {MANIFEST} says {entry['sha256']}",
             where=str(path),
             remedy=_REMEDY,
         )
@@ -193,7 +193,7 @@ def _checked(path: Path, entry: object, cls: type[Any]) -> Path | pa.Table:
         raise BatchError(f"no Parquet: {error}", where=str(path), remedy=_REMEDY) from error
     if rows != entry["rows"]:
         raise BatchError(
-            f"{rows} rows, the manifest says {entry['rows']}", where=str(path), remedy=_REMEDY
+            f"{rows} rows, {MANIFEST} says {entry['rows']}", where=str(path), remedy=_REMEDY
         )
     wanted = arrow_schema(cls)
     if schema.names != wanted.names:
@@ -222,7 +222,7 @@ def read_batch(folder: Path) -> ReadBatch:
     ids = pq.read_table(folder / "run.parquet", columns=["run_id"]).column(0).to_pylist()
     if ids != [run_id]:
         raise BatchError(
-            f"the run table holds {ids}, the manifest names {run_id!r}",
+            f"the run table holds {ids}, {MANIFEST} names {run_id!r}",
             where=str(folder),
             remedy=_REMEDY,
         )

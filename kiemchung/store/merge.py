@@ -226,6 +226,8 @@ def _merge_run(cursor: duckdb.DuckDBPyConnection, now: datetime) -> int:
     )
     cursor.execute("DELETE FROM run_health WHERE run_key = ?", [key])
     cursor.execute("INSERT INTO run_health SELECT ?, health FROM b_run", [key])
+    cursor.execute("DELETE FROM run_provenance WHERE run_key = ?", [key])
+    cursor.execute("INSERT INTO run_provenance SELECT ?, provenance FROM b_run", [key])
     return key
 
 

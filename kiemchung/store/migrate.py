@@ -17,7 +17,7 @@ import duckdb
 
 from kiemchung.domain import sha256_hex
 from kiemchung.errors import StoreVersionError
-from kiemchung.store.connection import transaction
+from kiemchung.store.connection import checkpoint, transaction
 
 _NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
@@ -109,6 +109,6 @@ def migrate(
             )
         if before_checkpoint is not None:
             before_checkpoint(step)
-        connection.execute("CHECKPOINT")
+        checkpoint(connection)
         ran.append(step.name)
     return ran

@@ -11,7 +11,9 @@ from kiemchung.store.checks import problems
 from kiemchung.store.connection import CONFIG, DESK, SideLock, connect
 from kiemchung.store.double import DOUBLE_SHARE
 from kiemchung.store.migrate import applied, migrate
+from kiemchung.store.seal import Seal, seal_path
 from kiemchung.store.store import Store
+from kiemchung.store.whole import damage_named, read_whole
 
 
 def open_store(
@@ -41,9 +43,16 @@ def open_store(
     connection = None
     try:
         _refuse_other_files(path)
+        seal = Seal(path)
+        unread = seal.verify()
         connection = connect(path, settings=DESK if desk else CONFIG)
-        migrate(connection, where=str(path))
-        return Store(path, connection, lock, double_share=double_share)
+        if unread:
+            read_whole(connection, where=path)
+        with damage_named(path):
+            migrate(connection, where=str(path))
+        store = Store(path, connection, lock, double_share=double_share)
+        store.seal(seal)
+        return store
     except BaseException:
         if connection is not None:
             connection.close()
@@ -94,6 +103,7 @@ def restore(source: Path, path: Path) -> None:
                     where=str(source),
                     remedy="name a file that `kiemchung backup` wrote",
                 )
+            read_whole(connection, where=source)
             migrate(connection, where=str(source))
             found = problems(connection)
             if found:
@@ -105,6 +115,7 @@ def restore(source: Path, path: Path) -> None:
         finally:
             connection.close()
         _set_aside(path)
+        seal_path(path).unlink(missing_ok=True)  # of the store that was there
         temporary.replace(path)
     finally:
         for name in (temporary.name, f"{temporary.name}.wal"):

@@ -33,7 +33,14 @@ from kiemchung.store import convert, details, inbox, judged
 from kiemchung.store.acts import Acts, Chosen
 from kiemchung.store.checks import problems
 from kiemchung.store.claims import ClaimIndex
-from kiemchung.store.connection import MERGING, STORE, SideLock, attach, transaction
+from kiemchung.store.connection import (
+    MERGING,
+    STORE,
+    SideLock,
+    attach,
+    checkpoint,
+    transaction,
+)
 from kiemchung.store.double import DOUBLE_SHARE, draw, keep_drawn
 from kiemchung.store.facts import Facts, ItemFacts, appearances, current, evidence_hashes
 from kiemchung.store.filters import Filter, Filters
@@ -139,9 +146,10 @@ class Store(People):
                     keep_drawn(people, drawn)
             self._queue.rebuild(cursor)
             try:
-                cursor.execute("CHECKPOINT")
+                checkpoint(cursor)
             except duckdb.TransactionException:
                 LOG.info("checkpoint put off: a request is reading")
+            self._seal.note()
         return batch.run_id
 
     # -- reading ---------------------------------------------------------------------------------
@@ -241,7 +249,8 @@ class Store(People):
             rows = convert.records(
                 cursor,
                 f"SELECT {judged.MENTION}, {judged.JUDGEMENT}, r.run_id, r.week,"
-                " r.config_sha256, r.code_version, a.outlet, a.url, a.title, a.published_at,"
+                " r.config_sha256, r.code_version, w.provenance, a.outlet, a.url, a.title,"
+                " a.published_at,"
                 " a.fetched_at, a.raw_sha256, a.story_id,"
                 f" {judged.OPT_OUTS} AS opt_outs,"
                 " (SELECT count(*) FROM mention AS c SEMI JOIN run_mention USING (mention_key)"
@@ -251,6 +260,7 @@ class Store(People):
                 " FROM current_judgement AS q JOIN judgement AS j"
                 " ON j.judgement_key = q.judgement_key"
                 " JOIN run AS r ON r.run_key = q.run_key"
+                " LEFT JOIN run_provenance AS w ON w.run_key = q.run_key"
                 " JOIN mention AS m ON m.mention_key = q.mention_key"
                 " JOIN article AS a ON a.article_key = m.article_key"
                 " LEFT JOIN decided_mention AS h ON h.mention_key = m.mention_key"

@@ -156,25 +156,59 @@ def export(
 
 @app.command()
 def replay(
-    flag: Annotated[str, typer.Argument(help="Mention id of a flag, or `all`.")],
+    flag: Annotated[
+        str | None,
+        typer.Argument(help="Id of a flag as exported, its first digits, or its number; or `all`."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All flags, with a summary.")] = False,
+    week: Annotated[str | None, typer.Option("--week", help="Only flags of this week.")] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Derive a stored flag again and compare; exit 1 when it comes out differently."""
+    """Derive a stored flag again from the archived page and compare; exit 1 on a difference."""
     from dataclasses import asdict
 
-    from pipeline.judging import Judge
-    from pipeline.replay import replay as derive
+    from kiemchung.store.sources import flag_sources
+    from pipeline.replay import Replayer, summary
+    from pipeline.weeks import parse_week
 
-    judge = Judge.load(settings_for(data))
+    if every == (flag is not None):
+        raise InputError("give exactly one of a flag's id and --all")
+    wanted = None if flag in (None, "all") else flag
+    chosen = str(parse_week(week)) if week else None
     with existing_store(data) as store:
-        wanted = store.judged_mentions(flagged_only=True)
-    chosen = [(m, j) for m, j in wanted if flag in ("all", m.mention_id)]
-    if not chosen:
-        raise InputError(f"no flag has the id {flag!r}", remedy="see `kiemchung export`")
-    results = [derive(m, j, judge) for m, j in chosen]
-    lines = [f"{r.mention_id}: {'same' if r.same else '; '.join(r.differences)}" for r in results]
-    emit([asdict(r) for r in results], as_json=as_json, lines=lines)
+        found = flag_sources(store, flag=wanted, week=chosen)
+    found = [f for f in found if str(f.mention_key) == wanted] or found
+    if wanted is not None and len(found) > 1:
+        raise InputError(
+            f"{len(found)} flags begin with {wanted!r}",
+            remedy=f"give more digits: {', '.join(f.mention.mention_id for f in found[:3])}",
+        )
+    if wanted is not None and not found:
+        raise InputError(f"no flag has the id {wanted!r}", remedy="see `kiemchung export`")
+    results = list(Replayer(settings_for(data)).run(found))
+    lines = [
+        line
+        for r in results
+        for line in (
+            f"{r.mention_id}: {'same' if r.same else 'different'}, from the {r.source}",
+            *(f"  {text}" for text in r.differences),
+            *(f"  note: {text}" for text in r.notes),
+            *([] if every else [f"  now another: {text}" for text in r.changed]),
+        )
+        if not (every and r.same and not r.notes)
+    ]
+    if every:
+        sums = summary(results)
+        lines += [f"now another, of {n} flags: {line}" for line, n in sums["changed"].items()]
+        lines.append(
+            f"{sums['flags']} flags: {sums['same']} same, {sums['different']} different;"
+            f" {sums['from_archive']} from the archive,"
+            f" {sums['from_stored_article']} from the stored article"
+        )
+        emit(sums | {"results": [asdict(r) for r in results]}, as_json=as_json, lines=lines)
+    else:
+        emit([asdict(r) for r in results], as_json=as_json, lines=lines)
     if not all(r.same for r in results):
         raise typer.Exit(1)
 

@@ -190,7 +190,7 @@ def unknown_label(folder: Path) -> None:
         (other_format, "format"),
         (other_columns, "columns"),
         (other_types, "column types"),
-        (other_run, "the manifest names"),
+        (other_run, "manifest.json names"),
         (unknown_label, "CHECK constraint"),
     ],
 )
