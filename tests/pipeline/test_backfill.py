@@ -13,7 +13,8 @@ import pytest
 import crawler.outlets
 from crawler.outlets import load_outlets
 from kiemchung.config import Settings, load_settings
-from kiemchung.errors import OutletFileError, UnknownOutletError
+from kiemchung.errors import DamagedFileError, OutletFileError, UnknownOutletError
+from kiemchung.sealed import write_sealed
 from pipeline import backfill, stages
 from pipeline.judging import Judge
 from pipeline.weekly import Stage, make_plan, outlets_then, weekly
@@ -71,7 +72,7 @@ def test_every_shipped_outlet_comes_back_from_what_is_kept(settings: Settings) -
     every = load_outlets()
     run = make_plan(W40, ["sample"], settings)
     backfill.keep(run, every, named=True)
-    run.folder.joinpath("run.json").write_text('{"week": "2026-W40"}', encoding="utf-8")
+    write_sealed(run.folder / "run.json", {"week": "2026-W40"})
     (kept,) = backfill.kept_runs(settings.data_dir)
     assert backfill.kept_outlets(settings.data_dir, kept) == every
 
@@ -161,7 +162,7 @@ def test_what_was_kept_and_is_damaged_is_named(settings: Settings, damage: str) 
     else:
         path = settings.data_dir / "runs" / kept.run_id / backfill.NAME
         path.write_text(path.read_text()[:-5])
-    with pytest.raises(OutletFileError, match="--outlets-now") as caught:
+    with pytest.raises((OutletFileError, DamagedFileError), match="--outlets-now") as caught:
         outlets_then(W39, ["a"], settings)
     assert caught.value.where == str(path)
     assert feeds(settings, W39, "a", now=True) == [("https://a.example.net/now",)]
