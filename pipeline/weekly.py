@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -17,12 +17,13 @@ from kiemchung import __version__
 from kiemchung.config import Settings
 from kiemchung.domain import Accounting, Batch, OutletHealth, Run
 from kiemchung.errors import AccountingError, KiemchungError, StoreLockedError, UnknownOutletError
-from kiemchung.store import open_store
+from kiemchung.store import insurance, open_store
 from kiemchung.store.inbox import write_batch
 from pipeline import health, stages
 from pipeline.deliver import alarms as undelivered
 from pipeline.deliver import deliver
 from pipeline.judging import Judge
+from pipeline.reading import VIETNAM
 from pipeline.reporting import write_report
 from pipeline.runs import RunPlan, plan, record, sole
 from pipeline.stages import Progress, silent
@@ -228,6 +229,12 @@ def publish(
             store_path(settings), wait_seconds=2.0, double_share=settings.double_review_share
         ) as store:
             merged = store.merge_inbox(inbox)
+            insurance.write_daily(
+                store,
+                settings.data_dir / "reviews",
+                day=datetime.now(UTC).astimezone(VIETNAM).date(),  # names a file, changes no result
+                keep_days=settings.keep_reviews_days,
+            )
             written = write_report(
                 store, str(run.week), settings, outlet_names=outlet_names(settings)
             )

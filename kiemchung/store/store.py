@@ -33,7 +33,14 @@ from kiemchung.store import convert, details, inbox, judged
 from kiemchung.store.acts import Acts, Chosen
 from kiemchung.store.checks import problems
 from kiemchung.store.claims import ClaimIndex
-from kiemchung.store.connection import MERGING, STORE, SideLock, attach, transaction
+from kiemchung.store.connection import (
+    MERGING,
+    STORE,
+    SideLock,
+    attach,
+    is_database,
+    transaction,
+)
 from kiemchung.store.double import DOUBLE_SHARE, draw, keep_drawn
 from kiemchung.store.facts import Facts, ItemFacts, appearances, current, evidence_hashes
 from kiemchung.store.filters import Filter, Filters
@@ -55,6 +62,7 @@ from kiemchung.store.rows import (
     Slot,
     WeekCounts,
 )
+from kiemchung.store.sealed import need_room, seal, written_back
 from kiemchung.store.standing import Standing, literals, standings
 
 LOG = logging.getLogger(__name__)
@@ -169,6 +177,10 @@ class Store(People):
         """Return what the check queries find wrong: doubled ids, dangling keys, lost rows."""
         with self._cursor() as cursor:
             return problems(cursor)
+
+    def schema(self) -> int:
+        """Return the number of the schema's last step."""
+        return int(self._read("SELECT max(number) AS n FROM schema_version")[0]["n"])
 
     def runs(self, week: str | None = None) -> list[RunRow]:
         """Return the merged runs, of one week or all, oldest first."""
@@ -837,27 +849,38 @@ class Store(People):
     def backup(self, dest: Path) -> Path:
         """Write a consistent copy of everything to ``dest``, whole or not at all.
 
+        Nobody waits for it: it is the state of one moment, and what is written meanwhile is not in
+        it. Batches are merged afterwards. Its SHA-256 is written beside it.
+
         Raises:
-            StoreError: ``dest`` is the store itself, or cannot be written.
+            StoreError: ``dest`` is the store itself, or there is no room for it.
         """
         if dest.resolve() in (self.path.resolve(), self._lock.path.resolve()):
             raise StoreError(
                 "a backup beside itself is none", where=str(dest), remedy="name another file"
             )
+        if dest.exists() and not is_database(dest):
+            raise StoreError(
+                "there is a file that is no backup", where=str(dest), remedy="name another file"
+            )
         dest.parent.mkdir(parents=True, exist_ok=True)
+        need_room(dest.parent, self.path.stat().st_size, "a backup")
         temporary = dest.with_name(f".{dest.name}.{os.getpid()}.tmp")
         temporary.unlink(missing_ok=True)
         try:
-            with self._people, self._merging, self._cursor() as cursor:
+            with self._merging, self._room(MERGING), self._cursor() as cursor:
                 attach(cursor, temporary, "kiemchung_backup")
                 try:
-                    cursor.execute(f"COPY FROM DATABASE {STORE} TO kiemchung_backup")
-                    cursor.execute("CHECKPOINT kiemchung_backup")
+                    with written_back(temporary):
+                        cursor.execute(f"COPY FROM DATABASE {STORE} TO kiemchung_backup")
+                        cursor.execute("CHECKPOINT kiemchung_backup")
                 finally:
                     cursor.execute("DETACH kiemchung_backup")
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
+            temporary.chmod(0o600)  # it holds accounts
             temporary.replace(dest)
+            seal(dest)
         finally:
             temporary.unlink(missing_ok=True)
             temporary.with_name(f"{temporary.name}.wal").unlink(missing_ok=True)

@@ -54,6 +54,7 @@ def serve(
         merged=merged,
         reference_dir=settings.reference_dir,
         double_share=settings.double_review_share,
+        keep_reviews_days=settings.keep_reviews_days,
     )
 
 
@@ -177,40 +178,3 @@ def replay(
     emit([asdict(r) for r in results], as_json=as_json, lines=lines)
     if not all(r.same for r in results):
         raise typer.Exit(1)
-
-
-@app.command()
-def status(data: Data = None, as_json: AsJson = False) -> None:
-    """Say which runs there are, how far each came, and what lies in the store."""
-    from pipeline.status import overview
-
-    settings = settings_for(data)
-    found = overview(settings)
-    emit(found.as_dict(), as_json=as_json, lines=found.lines())
-
-
-@app.command()
-def backup(
-    out: Annotated[Path, typer.Option("--out", help="Backup file to write.")],
-    data: Data = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write a consistent copy of the store, reviews included."""
-    with existing_store(data) as store:
-        store.backup(out)
-    emit({"backup": str(out)}, as_json=as_json, lines=[str(out)])
-
-
-@app.command()
-def restore(
-    source: Annotated[Path, typer.Argument(help="A backup file.")],
-    data: Data = None,
-    as_json: AsJson = False,
-) -> None:
-    """Put a backup in place of the store; the store that was there is kept beside it."""
-    from kiemchung.store import restore as put_back
-    from pipeline.weekly import store_path
-
-    path = store_path(settings_for(data))
-    put_back(source, path)
-    emit({"store": str(path)}, as_json=as_json, lines=[str(path)])
