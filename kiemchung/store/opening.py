@@ -179,6 +179,38 @@ def restore(source: Path, path: Path, *, unverified: bool = False) -> None:
         lock.release()
 
 
+def compact(path: Path) -> None:
+    """Write the store anew, so that what was overwritten is in no freed block of the file either.
+
+    Raises:
+        StoreLockedError: a process owns the store.
+        StoreError: there is no room for a second one.
+    """
+    lock = SideLock(path)
+    lock.acquire(10.0)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.compacting")
+    try:
+        need_room(path.parent, path.stat().st_size, "a compacted store")
+        connection = connect(path)
+        try:
+            connection.execute("CHECKPOINT")
+            attach(connection, temporary, "kiemchung_compact")
+            connection.execute(f"COPY FROM DATABASE {STORE} TO kiemchung_compact")
+            connection.execute("CHECKPOINT kiemchung_compact")
+            connection.execute("DETACH kiemchung_compact")
+        finally:
+            connection.close()
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)  # checkpointed: nothing in it
+        temporary.replace(path)
+        fsync_folder(path.parent)
+    finally:
+        for name in (temporary.name, f"{temporary.name}.wal"):
+            temporary.with_name(name).unlink(missing_ok=True)
+        lock.release()
+
+
 def set_aside(path: Path, logs: Sequence[str] = (".wal",)) -> Path | None:
     """Rename the database that was there, its logs with it, and return where it is now."""
     if not path.exists():

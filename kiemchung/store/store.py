@@ -29,7 +29,7 @@ from kiemchung.domain import (
     Status,
 )
 from kiemchung.errors import BatchError, InputError, LeaseError, StoreError
-from kiemchung.store import convert, details, inbox, judged
+from kiemchung.store import accounts, convert, details, forgetting, inbox, judged
 from kiemchung.store.acts import Acts, Chosen
 from kiemchung.store.checks import problems
 from kiemchung.store.claims import ClaimIndex
@@ -138,6 +138,7 @@ class Store(People):
         with self._cursor() as cursor:
             with prepared(cursor, batch), transaction(cursor):
                 merge(cursor, now=datetime.now(UTC))
+                forgetting.apply(cursor)
             self.facts.forget()
             self.claims.rebuild(cursor)
             self.facts.forget()  # once more: the copies were those of before
@@ -151,6 +152,35 @@ class Store(People):
             except duckdb.TransactionException:
                 LOG.info("checkpoint put off: a request is reading")
         return batch.run_id
+
+    def forget(
+        self, names: Sequence[str], hashes: Sequence[str] = (), *, reason: str, who: str
+    ) -> forgetting.Forgotten:
+        """Overwrite an article that was withdrawn, named by its id or an address of it.
+
+        ``hashes`` of addresses are kept, too, for batches that bring the article later.
+
+        Raises:
+            InputError: no reason, or nothing is known by those names.
+        """
+        with self._merging, self._writing() as cursor:
+            found = {*hashes}.union(*(forgetting.hashes_of(cursor, name) for name in names))
+            account = accounts.find(cursor, who)
+            done = forgetting.forget(
+                cursor,
+                sorted(found),
+                reason=reason,
+                by=None if account is None else account.key,
+                who=who,
+            )
+        with self._merging, self._cursor() as cursor:
+            self.facts.forget()
+            self.claims.rebuild(cursor)
+            self.facts.forget()
+            self._queue.rebuild(cursor)
+            with suppress(duckdb.TransactionException):  # somebody is reading; the next one will
+                cursor.execute("CHECKPOINT")
+        return done
 
     # -- reading ---------------------------------------------------------------------------------
 

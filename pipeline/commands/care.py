@@ -94,3 +94,27 @@ def restore(
     with existing_store(data) as store:
         rows = insurance.read_back(store, reviews or Path(), unverified=unverified)
     emit({"rows": rows}, as_json=as_json, lines=[f"{n} {t}" for t, n in rows.items() if n])
+
+
+@app.command()
+def forget(
+    article: Annotated[str, typer.Argument(help="An article's address or id.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the audit trail.")],
+    by: Annotated[str, typer.Option("--by", help="Who; default: whoever runs this.")] = "",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Withdraw an article: out of store, shards, archive and reports, and it never comes back."""
+    import getpass
+    from dataclasses import asdict
+
+    from pipeline.forget import forget as withdraw
+
+    done = withdraw(settings_for(data), article, reason=reason, who=by or getpass.getuser())
+    lines = [
+        f"{len(done.article_ids)} articles, {done.mentions} claims, {done.shards} shards,"
+        f" {done.records} pages of the archive"
+    ]
+    if not done.compacted:
+        lines.append("the server holds the store; its next start writes the file anew")
+    emit(asdict(done), as_json=as_json, lines=lines)

@@ -22,6 +22,7 @@ from pipeline.commands.common import (
 
 if TYPE_CHECKING:
     from kiemchung.store import Store
+    from kiemchung.store.requests import Handler
 
 app = typer.Typer()
 
@@ -34,6 +35,7 @@ def serve(
 ) -> None:
     """Open the review desk; this process owns the store and merges the inbox."""
     from dashboards.serve import serve as serve_app
+    from pipeline.forget import compact_if_due
     from pipeline.weekly import outlet_names, store_path
 
     settings = settings_for(data, host=host, port=port)
@@ -44,6 +46,12 @@ def serve(
 
         after_merge(store, run_ids, settings, outlet_names=names)
 
+    def requests(store: Store) -> dict[str, Handler]:
+        from pipeline.forget import handlers
+
+        return handlers(store, settings)
+
+    compact_if_due(settings)
     say(f"kiemchung: http://{settings.host}:{settings.port}")
     serve_app(
         store_path(settings),
@@ -55,6 +63,7 @@ def serve(
         reference_dir=settings.reference_dir,
         double_share=settings.double_review_share,
         keep_reviews_days=settings.keep_reviews_days,
+        requests=requests,
     )
 
 

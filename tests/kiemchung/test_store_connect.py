@@ -44,8 +44,8 @@ def test_who_opens_a_file_holds_the_lock() -> None:
     openers = [f for f, name in calls(path) if name == "connect"]
     lockers = {f for f, name in calls(path) if name == "lock.acquire"}
     # The rehearsal opens a copy of its own, while open_store holds the lock of the store.
-    assert set(openers) == {"open_store", "_rehearse", "restore"}
-    assert lockers == {"open_store", "restore"}
+    assert set(openers) == {"open_store", "_rehearse", "restore", "compact"}
+    assert lockers == {"open_store", "restore", "compact"}
 
 
 def test_duckdb_is_imported_under_its_own_name_only() -> None:
