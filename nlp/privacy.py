@@ -60,6 +60,10 @@ class Redacted:
     counts: dict[str, int]
 
 
+_UPPER: Final = "A-Z" + "".join(
+    chr(c) for block in (range(0xC0, 0x1B1), range(0x1E00, 0x1F00)) for c in block
+    if chr(c).isupper()
+)  # fmt: skip
 _SEP: Final = r"[ .\-–]"
 Windows = list[tuple[int, int]]
 _RUN: Final = re.compile(r"\d(?:[ .\-–()]{0,2}\d){5}")
@@ -68,10 +72,11 @@ _BEHIND: Final = 80
 _UNIT: Final = (
     r"(?:đồng|đ\b|vnđ|vnd|usd|triệu|tỷ|tỉ|nghìn|ngàn|trăm|%|tấn|tạ|kg|ha\b|m2|m²|m3|km|lít|thẻ"
     r"|người|máy|chiếc|cái|thuê bao|hộ|thành viên|hợp tác xã|htx|tài khoản|lượt|giao dịch|khách"
-    r"|cuộc|con|bộ|sản phẩm|đơn|hồ sơ|công dân|cổ phiếu|cp\b|lao động|cây|trường hợp|số\b|đô la)"
+    r"|cuộc|con|bộ|sản phẩm|đơn|hồ sơ|công dân|cổ phiếu|cp\b|lao động|cây|trường hợp|số\b"
+    r"|đô la)(?!\w)"
 )
 _NO_UNIT: Final = rf"(?!\s?{_UNIT})"
-_LEFT: Final = r"(?<![\w/@])(?<!\d[.,\-–])"
+_LEFT: Final = r"(?<![\w/@])(?<!\w-)(?<!\d[.,\-–])"
 _RIGHT: Final = r"(?![\w/@])(?![.,\-–]\d)"
 
 _EMAIL: Final = re.compile(
@@ -94,20 +99,20 @@ _PHONE: Final = re.compile(
     rf"|\(0\d{{1,3}}\){_SEP}?\d{{2,4}}(?:{_SEP}?\d{{2,4}}){{1,2}}"
     # +84 912 345 678, (+84)24..., 0084...
     rf"|(?:\(?\+\s?84\)?|\(84\)|0084){_SEP}?(?:\(0\)|0)?{_SEP}?[2-9](?:{_SEP}?\d){{8,9}}"
-    r")(?![\w@])(?!/\d)(?![.,]\d)"
+    r")(?![\w@])(?!/(?:\d{4}/|[A-ZĐ]))(?![.,]\d)"
 )
 _PHONE_WORD: Final = re.compile(
     r"(?<!\w)(?:số\s+)?(?:điện\s+thoại|đtdđ|đt|sđt|sdt|tel|phone|di\s+động|zalo|viber|fax|hotline"
     r"|đường\s+dây\s+nóng|số\s+máy|liên\s+hệ|máy\s+bàn)(?!\w)"
-    r"(?:\s*(?:số|qua|theo|bàn|di\s+động|cố\s+định|zalo|liên\s+hệ|cá\s+nhân|của\s+[^\d\n.]{1,30}|là"
-    r"|điện\s+thoại|[:.()\-–/]))*\s*",
+    r"(?:[ \t]*(?:số|qua|theo|bàn|di\s+động|cố\s+định|zalo|liên\s+hệ|cá\s+nhân|của\s+[^\d\n.]{1,30}"
+    r"|là|điện\s+thoại|[:.()\-–/]))*[ \t]*",
     re.IGNORECASE,
 )
 _LOCAL: Final = re.compile(
-    rf"\(?\+?\d{{1,5}}\)?(?:{_SEP}?\d{{2,5}}){{1,4}}(?![\d%@])(?!/\d)(?![.,]\d)" + _NO_UNIT,
+    rf"\(?\+?\d{{1,5}}\)?(?:{_SEP}?\d{{2,5}}){{1,4}}+(?![\d%@])(?!/\d)(?![.,]\d)" + _NO_UNIT,
     re.IGNORECASE,
 )
-_NEXT_LOCAL: Final = re.compile(r"\s*(?:[,;/–\-]|hoặc|và)\s*")
+_NEXT_LOCAL: Final = re.compile(r"[ \t]*(?:[,;/–\-]|hoặc|và)[ \t]*")
 _PERIOD: Final = re.compile(
     r"(?:19|20)\d\d\s?[\-–]\s?(?:19|20)\d\d|\d{1,2}[.\-]\d{1,2}[.\-]\d{4}|\d{4}-\d\d-\d\d"
 )
@@ -140,16 +145,17 @@ _BARE_CARD: Final = re.compile(
 _BANK_WORD: Final = re.compile(
     r"(?<!\w)(?:số\s+(?:tài\s+khoản|tk)|(?:tài\s+khoản|tk)\s+số|stk|tài\s+khoản(?:\s+ngân\s+hàng)?(?=\s*:)"
     r"|tk(?=\s*:)|account(?:\s+(?:no|number))?)(?!\w)"
-    r"(?:\s*(?:số|là|của\s+[^\d\n.;]{1,40}|ngân\s+hàng|tại\s+[^\d\n.;]{1,40}|[:.()\-–]|[A-Z][A-Za-z]{2,15}))*\s*",
+    r"(?:[ \t]*(?:số|là|của\s+[^\d\n.;]{1,40}|ngân\s+hàng|tại\s+[^\d\n.;]{1,40}"
+    r"|[:.()\-–]|[A-Z][A-Za-z]{2,15}))*[ \t]*",
     re.IGNORECASE,
 )
 _BANK_NUMBER: Final = re.compile(
-    r"\d(?:[ .\-]?\d){5,18}(?![\w/@%])(?![.,]\d)" + _NO_UNIT, re.IGNORECASE
+    r"\d(?:[ .\-]?\d){5,18}+(?![\w/@%])(?![.,]\d)" + _NO_UNIT, re.IGNORECASE
 )
 
 _TAX_WORD: Final = re.compile(
     r"(?<!\w)(?:mã\s+số\s+thuế|mst)(?P<person>(?:\s+thu\s+nhập)?\s+(?:cá\s+nhân|"
-    r"của\s+(?:ông|bà|anh|chị)\s+[^\d\n.;:]{1,40}))?(?!\w)\s*(?:số|là|:)?\s*",
+    r"của\s+(?:ông|bà|anh|chị)\s+[^\d\n.;:]{1,40}))?(?!\w)[ \t]*(?:số|là|:)?[ \t]*",
     re.IGNORECASE,
 )
 _TAX_NUMBER: Final = re.compile(r"(?:\d{12}|\d{10}(?:-\d{3})?)(?![\w/@])(?![.,]\d)")
@@ -160,10 +166,10 @@ _HOME_HINT: Final = re.compile(
 _HOME_WORD: Final = re.compile(
     r"(?<!\w)(?:thường\s+trú|tạm\s+trú|trú\s+quán|trú\s+(?:tại|ở)|cư\s+trú|trú|hkt?tt|hộ\s+khẩu(?:\s+thường"
     r"\s+trú)?|ngụ|nhà\s+riêng|nhà\s+(?:ông|bà|anh|chị)\s+[^\d\n.;,]{1,30}|địa\s+chỉ\s+nhà(?:\s+riêng)?"
-    r")(?!\w)(?:\s*(?:tại|ở|là|số(?=\s+nhà)|[:(]))*\s*",
+    r")(?!\w)(?:[ \t]*(?:tại|ở|là|[:(]))*[ \t]*",
     re.IGNORECASE,
 )
-_NAME: Final = r"(?-i:[A-ZĐÀ-Ỹ]\w*)(?:\s(?-i:[A-ZĐÀ-Ỹ0-9]\w*)){0,5}"
+_NAME: Final = rf"(?-i:[{_UPPER}]\w*)(?:[ ](?-i:[{_UPPER}0-9]\w*)){{0,5}}"
 _HOME_PART: Final = re.compile(
     rf"(?:(?:số\s+nhà|nhà\s+số|số|căn\s+hộ|phòng|lô)\s+[A-Z]?\d+[A-Z0-9]*(?:[/\-]\d+[A-Z]?)*"
     rf"|\d+[A-Z]?(?:/\d+[A-Z]?)*(?=\s*,?\s*(?:đường|phố|ngõ|ngách|hẻm|kiệt|đại\s+lộ|quốc\s+lộ|{_NAME}\s*,))"
@@ -192,7 +198,7 @@ _PLACES: Final = _set(
     ",giang thành,cao lãnh,dương nội",
     ",",
 )
-_WORD: Final = r"[A-ZĐÀ-Ỹ][\w'’]*"
+_WORD: Final = rf"[{_UPPER}][\w'’]*"
 _PERSON: Final = rf"{_WORD}(?:[ ]{_WORD}){{0,3}}"
 _LABELLED: Final = re.compile(
     r"^(?P<head>\(?\s*(?:(?:bài(?:\s+viết)?|tin|ảnh|clip|video|đồ\s+họa)(?:\s*(?:,|và|&|-|–)\s*(?:ảnh|clip"
