@@ -579,6 +579,19 @@ class Ledger:
             ).fetchall()
         return {(row["raw_sha256"], row["url"]): _visit(row) for row in rows}
 
+    def pending(self) -> dict[str, int]:
+        """Return how many pages of each run are still to be fetched; runs without any are absent.
+
+        Addresses that a later run took over count in that run only.
+        """
+        rows = self._db.execute(
+            "SELECT run_id, count(*) FROM visit AS v WHERE kind=? AND state IN (?, ?)"
+            " AND NOT EXISTS (SELECT 1 FROM visit AS later WHERE later.key=v.key"
+            " AND later.kind=v.kind AND later.run_id>v.run_id) GROUP BY run_id",
+            (Kind.PAGE, *OPEN),
+        )
+        return {str(run): int(n) for run, n in rows}
+
     def check(self) -> list[str]:
         """Return what is damaged in the file, empty when nothing is."""
         rows = [str(r[0]) for r in self._db.execute("PRAGMA integrity_check(20)")]

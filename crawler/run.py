@@ -24,7 +24,7 @@ from crawler import archive
 from crawler.isolate import outlet_from_json
 from crawler.ledger import Kind, Ledger, State, Visit
 from crawler.outlets import Outlet
-from kiemchung import __version__
+from kiemchung import __version__, tombstones
 from kiemchung.config import Settings
 from kiemchung.errors import ConfigError, KiemchungError, PageError
 from kiemchung.locks import held
@@ -357,6 +357,7 @@ def scrapy_settings(job: dict[str, Any], outlets: Sequence[Outlet]) -> dict[str,
         "KIEMCHUNG_ALLOWED_ADDRESSES": job["allowed"],
         "KIEMCHUNG_PROXY": job.get("outbound_proxy", ""),
         "KIEMCHUNG_MAX_HOLD": MAX_HOLD,
+        "KIEMCHUNG_WITHDRAWN": sorted(tombstones.hashes(Path(job["data_dir"]))),
     }
 
 

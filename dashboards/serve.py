@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -18,10 +18,12 @@ import uvicorn
 
 from dashboards import memory
 from dashboards.app import create_app
+from dashboards.care import Caretaker
 from dashboards.merger import Merged
 from kiemchung.errors import InputError, StoreError
-from kiemchung.store import open_store
+from kiemchung.store import Store, insurance, open_store
 from kiemchung.store.double import DOUBLE_SHARE
+from kiemchung.store.requests import Handler
 
 LOG = logging.getLogger(__name__)
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]", "::1")
@@ -71,10 +73,15 @@ def serve(
     reference_dir: Path | None = None,
     double_share: float = DOUBLE_SHARE,
     merged: Merged | None = None,
+    reviews: Path | None = None,
+    keep_reviews_days: int = 0,
+    requests: Callable[[Store], Mapping[str, Handler]] | None = None,
 ) -> None:
     """Serve the review desk until interrupted.
 
-    Ctrl+C and SIGTERM end it in order: requests are finished and the store is closed.
+    Ctrl+C and SIGTERM end it in order: requests are finished and the store is closed. What people
+    concluded is written to ``reviews`` every day and kept for ``keep_reviews_days``. ``requests``
+    gives what commands may ask of the owner beyond a backup and its state.
 
     Raises:
         InputError: the port is taken or the address is not this machine's.
@@ -89,6 +96,21 @@ def serve(
     ):
         for problem in store.problems():  # a write-ahead log that was cut short opens in silence
             LOG.error("the store contradicts itself: %s", problem)
+        folder = reviews or store_path.with_name("reviews")
+        if gone := insurance.lost(store, folder):
+            LOG.error("%s", gone)
+        caretaker = Caretaker(
+            store,
+            reviews=folder,
+            keep_days=keep_reviews_days,
+            extra=requests(store) if requests else None,
+        )
+
+        def after_merge(store: Store, run_ids: Sequence[str]) -> None:
+            caretaker.merged()
+            if merged is not None:
+                merged(store, run_ids)
+
         app = create_app(
             store,
             secret=secret_of(store_path),
@@ -96,7 +118,7 @@ def serve(
             outlet_names=outlet_names,
             reference_dir=reference_dir,
             allowed_hosts=allowed_hosts(host),
-            merged=merged,
+            merged=after_merge,
         )
         config = uvicorn.Config(
             app,
@@ -117,11 +139,13 @@ def serve(
 
         watcher = threading.Thread(target=watch, name="watch", daemon=True)
         watcher.start()
+        caretaker.start()
         try:
             # uvicorn raises the signal again when it has ended; the store is still to be closed.
             with _terminating_as_interrupt(), suppress(KeyboardInterrupt):
                 server.run(sockets=[listener])
         finally:
+            caretaker.stop()
             done.set()
             watcher.join()
         if store.broken:

@@ -23,6 +23,7 @@ _ADDRESS: Final = r"^(https?://[^\s/@?#]+(/[^\s?#]*)?)?$"
 _MAIL: Final = re.compile(r"[^\s@<>,;:\"()]+@[^\s@<>,;:\"()]+")
 _NO_RESULT: Final = frozenset(
     {"data_dir", "host", "port", "keep_pages_days", "proxy", "device", "double_review_share"}
+    | {"keep_reviews_days"}
     | {"publisher", "public_url"}
     | {"mail_host", "mail_port", "mail_security", "mail_user", "mail_password", "mail_from"}
     | {"mail_to", "webhook_url", "webhook_secret", "webhook_allow_private"}
@@ -46,6 +47,7 @@ class Settings(BaseSettings):
     max_pages: int = Field(default=2_000, ge=1, le=1_000_000)  # of an outlet in one run
     max_age_days: int = Field(default=60, ge=1)  # older entries of a sitemap are not fetched
     keep_pages_days: int = Field(default=0, ge=0)  # fetched pages are removed after; 0: never
+    keep_reviews_days: int = Field(default=90, ge=0)  # daily files of conclusions; 0 keeps all
     proxy: str = Field(default="", pattern=r"^(https?://[^\s/@]+/?)?$")  # for all outlets
     flag_threshold: float | None = Field(default=None, ge=0.5, le=1.0)  # None: the model's own
     encoder: str = "vinai/phobert-base"

@@ -16,6 +16,7 @@ from kiemchung import __version__
 from kiemchung.errors import DiskFullError, KiemchungError
 from pipeline.commands import (
     accounts,
+    care,
     corrections,
     desk,
     measure,
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     **GROUP,
 )
-for group in (week, texts, desk, measure):
+for group in (week, texts, desk, care, measure):
     app.add_typer(group.app)
 app.add_typer(reference.app, name="reference")
 app.add_typer(outlets.app, name="outlets")

@@ -164,7 +164,7 @@ class Replayer:
         self, flag: FlagSource, visits: dict[tuple[str, str], Visit], extractor: Extractor
     ) -> Replay:
         if self._article is None or self._article[0] != flag.article:
-            self._article = (flag.article, self._derive(flag.article, visits, extractor))
+            self._article = (flag.article, self._derive(flag, visits, extractor))
         article, derived = self._article[1]
         wrong, notes = list(derived.differences), list(derived.notes)
         mention = self._mention(flag, article, wrong)
@@ -183,10 +183,10 @@ class Replayer:
     # -- the article ---------------------------------------------------------------------------
 
     def _derive(
-        self, stored: Article, visits: dict[tuple[str, str], Visit], extractor: Extractor
+        self, flag: FlagSource, visits: dict[tuple[str, str], Visit], extractor: Extractor
     ) -> tuple[Article, Derivation]:
         """Return the article out of the archive; the stored one where that cannot be had."""
-        made = Derivation()
+        made, stored = Derivation(), flag.article
         visit = visits.get((stored.raw_sha256, stored.url))
         if visit is None:
             made.differences.append(
@@ -213,13 +213,13 @@ class Replayer:
                 url=fetched.final_url,
                 content_type=fetched.content_type,
                 outlet=outlet,
-                fetched_at=fetched.fetched_at,
+                fetched_at=stages.read_at(fetched, parse_week(flag.week)),
                 headers=fetched.headers,
             )
         except PageError as error:
             made.differences.append(f"page: cannot be extracted now: {error.reason}")
             return self._fall_back(stored, made)
-        article = stages.article_of(page, fetched)
+        article, _ = stages.article_of(page, fetched)
         made.differences += [f"article: {line}" for line in _unequal(stored, article, _ARTICLE)]
         return article, made
 

@@ -11,7 +11,7 @@ import functools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
@@ -21,11 +21,15 @@ from crawler.extract import Page
 from crawler.isolate import Extractor
 from crawler.outlets import Outlet, outlet_sha256
 from crawler.run import FetchedPage
+from kiemchung import tombstones
 from kiemchung.domain import Article, Document, Judgement, Mention, digest
 from kiemchung.errors import AccountingError, DamagedFileError, PageError
 from kiemchung.sealed import read_sealed, write_sealed
 from kiemchung.shards import read_shard, write_bytes_atomically, write_shard
+from kiemchung.tombstones import FORGOTTEN, covers
+from nlp import privacy
 from nlp.matching import content_key
+from nlp.privacy import redact
 from nlp.text import canonical
 from nlp.topic import topic
 from pipeline.ahead import judge_all
@@ -73,6 +77,7 @@ class PageOutcome:
     published: str = ""  # ISO, empty where unknown
     drift: float | None = None
     body_sha256: str = ""
+    redactions: dict[str, int] = field(default_factory=dict)  # personal data taken out, by kind
 
 
 def _batches(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -178,11 +183,23 @@ def _staged(
 # -- extract ---------------------------------------------------------------------------------
 
 
-def article_of(page: Page, fetched: FetchedPage) -> Article:
-    """Return the article that a page holds, its texts made canonical."""
-    title = canonical(page.title).text.strip()
-    lead = canonical(page.lead).text.strip()
-    body = canonical(page.body).text.strip()
+def article_of(page: Page, fetched: FetchedPage) -> tuple[Article, dict[str, int]]:
+    """Return the article that a page holds, and how much personal data was taken out, by kind.
+
+    Its texts are canonical and redacted: every offset and every hash is of what is kept.
+    """
+    title, lead, body = (
+        redact(canonical(text).text.strip(), signed=signed)
+        for text, signed in ((page.title, False), (page.lead, False), (page.body, True))
+    )
+    taken: Counter[str] = Counter()
+    for part in (title, lead, body):
+        taken.update(part.counts)
+    article = _article(page, fetched, title.text, lead.text, body.text)
+    return article, dict(sorted(taken.items()))
+
+
+def _article(page: Page, fetched: FetchedPage, title: str, lead: str, body: str) -> Article:
     return Article(
         article_id=digest(page.canonical_url, title, lead, body),
         outlet=fetched.outlet,
@@ -214,7 +231,7 @@ def clock_was_wrong(at: datetime, week: Week) -> bool:
     return at.date() < week.monday - timedelta(days=1)  # a day for the zones
 
 
-def _read_at(fetched: FetchedPage, week: Week) -> datetime:
+def read_at(fetched: FetchedPage, week: Week) -> datetime:
     """Return when the page came, against which its dates are held; a wrong clock refuses none."""
     if clock_was_wrong(fetched.fetched_at, week):
         return datetime.combine(week.sunday, time.max, UTC)
@@ -222,13 +239,18 @@ def _read_at(fetched: FetchedPage, week: Week) -> datetime:
 
 
 def _extract_one(
-    fetched: FetchedPage, outlet: Outlet | None, extractor: Extractor, week: Week
+    fetched: FetchedPage,
+    outlet: Outlet | None,
+    extractor: Extractor,
+    week: Week,
+    withdrawn: frozenset[str] = frozenset(),
 ) -> _Extracted:
     def ended(
         state: str,
         reason: str = "",
         article: Article | None = None,
         drift: float | None = None,
+        redactions: dict[str, int] | None = None,
     ) -> _Extracted:
         outcome = PageOutcome(
             url=fetched.url,
@@ -249,6 +271,7 @@ def _extract_one(
                 published=article.published_at.isoformat() if article.published_at else "",
                 drift=drift,
                 body_sha256=digest(article.body) if article.body else "",
+                redactions=redactions or {},
             )
         return _Extracted(outcome=outcome, article=article if state == "stored" else None)
 
@@ -260,18 +283,20 @@ def _extract_one(
             url=fetched.final_url,
             content_type=fetched.content_type,
             outlet=outlet,
-            fetched_at=_read_at(fetched, week),
+            fetched_at=read_at(fetched, week),
             headers=fetched.headers,
         )
     except PageError as error:
         return ended("quarantined", error.reason)
-    article = article_of(page, fetched)
+    if covers(withdrawn, (fetched.url, fetched.final_url, page.canonical_url)):
+        return ended("quarantined", FORGOTTEN)
+    article, taken = article_of(page, fetched)
     found = topic(article.title, article.lead, article.body)
     drift = page.drift
     if not found.about_cooperatives:
-        return ended("quarantined", "off_topic", article, drift)
+        return ended("quarantined", "off_topic", article, drift, taken)
     article = replace(article, about_cooperatives=True, topic_reason=found.reason)
-    return ended("stored", "", article, drift)
+    return ended("stored", "", article, drift, taken)
 
 
 def extract(
@@ -288,6 +313,7 @@ def extract(
     folder = run.stage("extract")
     # A changed extractor or outlet file makes new shards of the same pages.
     program = digest(extractor_version(), *(repr(outlets[name]) for name in sorted(outlets)))
+    withdrawn = tombstones.hashes(run.data_dir)
     shards: list[Path] = []
     seen: set[str] = set()
     done = 0
@@ -301,7 +327,10 @@ def extract(
             articles = folder / f"{stem}.articles.parquet"
             outcomes = folder / f"{stem}.outcomes.parquet"
             if not outcomes.is_file() or not articles.is_file():
-                rows = [_extract_one(p, outlets.get(p.outlet), extractor, run.week) for p in batch]
+                rows = [
+                    _extract_one(p, outlets.get(p.outlet), extractor, run.week, withdrawn)
+                    for p in batch
+                ]
                 write_shard(articles, [r.article for r in rows if r.article], Article)
                 write_shard(outcomes, [r.outcome for r in rows], PageOutcome)
             shards.extend((articles, outcomes))
@@ -332,7 +361,7 @@ def extractor_version() -> str:
     """Return the hash of the code that turns pages into articles."""
     folder = Path(extract_module.__file__).parent
     names = ("blocks", "canonical", "dates", "decode", "extract", "extractors", "markup")
-    files = [folder / f"{name}.py" for name in names]
+    files = [folder / f"{name}.py" for name in names] + [Path(privacy.__file__)]
     return digest(*(path.read_text(encoding="utf-8") for path in files if path.is_file()))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -18,13 +18,14 @@ from kiemchung.config import Settings
 from kiemchung.domain import Accounting, Batch, OutletHealth, Provenance, Run
 from kiemchung.errors import AccountingError, KiemchungError, StoreLockedError, UnknownOutletError
 from kiemchung.shards import remove_leftovers
-from kiemchung.store import open_store
+from kiemchung.store import insurance, open_store
 from kiemchung.store.inbox import write_batch
 from pipeline import backfill, health, stages
 from pipeline.code import code_sha256, program_version, tool_versions
 from pipeline.deliver import alarms as undelivered
 from pipeline.deliver import deliver
 from pipeline.judging import Judge
+from pipeline.reading import VIETNAM
 from pipeline.reporting import write_report
 from pipeline.runs import RunPlan, plan, record, sole
 from pipeline.stages import Progress, silent
@@ -309,6 +310,12 @@ def publish(
             # Another run may have found the store taken by this one, and left its batch to us.
             others = {r.week for r in store.runs() if r.run_id in merged} - {str(run.week)}
             names = outlet_names(settings)
+            insurance.write_daily(
+                store,
+                settings.data_dir / "reviews",
+                day=datetime.now(UTC).astimezone(VIETNAM).date(),  # names a file, changes no result
+                keep_days=settings.keep_reviews_days,
+            )
             written = write_report(store, str(run.week), settings, outlet_names=names)
             for week in sorted(others):
                 write_report(store, week, settings, outlet_names=names)

@@ -79,6 +79,8 @@ class OpenFile:
         """
         if self._closed:
             raise StoreError("the store is closed", where=str(self.path))
+        if self.broken:  # its answers mean nothing any more
+            raise self._failed(self.broken)
         cursor = self._take()
         fit = False
         try:
@@ -94,16 +96,19 @@ class OpenFile:
                 ) from error
             if isinstance(error, duckdb.FatalException | duckdb.InternalException):
                 self.broken = text
-            raise StoreError(
-                f"the database failed: {text}",
-                where=str(self.path),
-                remedy="make room on the disk and start again; what was acknowledged is kept",
-            ) from error
+            raise self._failed(text) from error
         finally:
             if fit and len(self._idle) < IDLE_CURSORS:
                 self._idle.append(cursor)
             else:  # a transaction may hang in one that failed
                 cursor.close()
+
+    def _failed(self, text: str) -> StoreError:
+        return StoreError(
+            f"the database failed: {text}",
+            where=str(self.path),
+            remedy="make room on the disk and start again; what was acknowledged is kept",
+        )
 
     def _take(self) -> duckdb.DuckDBPyConnection:
         """Return a cursor that nobody else has; a list's pop and append are atomic."""

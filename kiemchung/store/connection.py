@@ -130,6 +130,15 @@ def quoted(text: str | Path) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
+def is_database(path: Path) -> bool:
+    """Whether the file is one of DuckDB's, or empty."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(16)
+    return not head or head[8:12] == b"DUCK"
+
+
 def attach(
     connection: duckdb.DuckDBPyConnection, path: Path, name: str, *, read_only: bool = False
 ) -> None:

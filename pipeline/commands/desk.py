@@ -22,6 +22,7 @@ from pipeline.commands.common import (
 
 if TYPE_CHECKING:
     from kiemchung.store import Store
+    from kiemchung.store.requests import Handler
 
 app = typer.Typer()
 
@@ -34,6 +35,7 @@ def serve(
 ) -> None:
     """Open the review desk; this process owns the store and merges the inbox."""
     from dashboards.serve import serve as serve_app
+    from pipeline.forget import compact_if_due
     from pipeline.weekly import outlet_names, store_path
 
     settings = settings_for(data, host=host, port=port)
@@ -44,6 +46,12 @@ def serve(
 
         after_merge(store, run_ids, settings, outlet_names=names)
 
+    def requests(store: Store) -> dict[str, Handler]:
+        from pipeline.forget import handlers
+
+        return handlers(store, settings)
+
+    compact_if_due(settings)
     say(f"kiemchung: http://{settings.host}:{settings.port}")
     serve_app(
         store_path(settings),
@@ -54,6 +62,8 @@ def serve(
         merged=merged,
         reference_dir=settings.reference_dir,
         double_share=settings.double_review_share,
+        keep_reviews_days=settings.keep_reviews_days,
+        requests=requests,
     )
 
 
@@ -211,40 +221,3 @@ def replay(
         emit([asdict(r) for r in results], as_json=as_json, lines=lines)
     if not all(r.same for r in results):
         raise typer.Exit(1)
-
-
-@app.command()
-def status(data: Data = None, as_json: AsJson = False) -> None:
-    """Say which runs there are, how far each came, and what lies in the store."""
-    from pipeline.status import overview
-
-    settings = settings_for(data)
-    found = overview(settings)
-    emit(found.as_dict(), as_json=as_json, lines=found.lines())
-
-
-@app.command()
-def backup(
-    out: Annotated[Path, typer.Option("--out", help="Backup file to write.")],
-    data: Data = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write a consistent copy of the store, reviews included."""
-    with existing_store(data) as store:
-        store.backup(out)
-    emit({"backup": str(out)}, as_json=as_json, lines=[str(out)])
-
-
-@app.command()
-def restore(
-    source: Annotated[Path, typer.Argument(help="A backup file.")],
-    data: Data = None,
-    as_json: AsJson = False,
-) -> None:
-    """Put a backup in place of the store; the store that was there is kept beside it."""
-    from kiemchung.store import restore as put_back
-    from pipeline.weekly import store_path
-
-    path = store_path(settings_for(data))
-    put_back(source, path)
-    emit({"store": str(path)}, as_json=as_json, lines=[str(path)])
