@@ -20,6 +20,7 @@ from dashboards import memory
 from dashboards.app import create_app
 from dashboards.care import Caretaker
 from dashboards.merger import Merged
+from kiemchung import reference
 from kiemchung.errors import InputError, StoreError
 from kiemchung.store import Store, insurance, open_store
 from kiemchung.store.double import DOUBLE_SHARE
@@ -86,8 +87,10 @@ def serve(
     Raises:
         InputError: the port is taken or the address is not this machine's.
         StoreLockedError: another process owns the store.
+        BadReferenceError: the reference base is not the one that was sealed.
         StoreError: the store cannot be opened, or the database failed and has to be opened anew.
     """
+    reference.verify(reference_dir)
     memory.share_heaps()
     sys.setswitchinterval(SWITCH_SECONDS)
     with (

@@ -78,8 +78,7 @@ def load(folder: Path | None = None) -> ReferenceBase:
             not the one that was sealed.
     """
     chosen = SHIPPED if folder is None else folder
-    for problem in seal_problems(chosen):
-        raise BadReferenceError(problem.message, where=problem.where, remedy=_RESEAL)
+    verify(chosen)
     problems: list[Problem] = []
     documents, passages = _read_both(chosen, problems)
     problems += _broken_links(documents, passages)
@@ -118,6 +117,16 @@ def check(folder: Path | None = None) -> list[Problem]:
     problems: list[Problem] = []
     documents, passages = _read_both(chosen, problems)
     return _all_problems(documents, passages, problems) + seal_problems(chosen)
+
+
+def verify(folder: Path | None = None) -> None:
+    """Refuse a base whose files are not those that were sealed; their lines are not read.
+
+    Raises:
+        BadReferenceError: a file is another one.
+    """
+    for problem in seal_problems(SHIPPED if folder is None else folder):
+        raise BadReferenceError(problem.message, where=problem.where, remedy=_RESEAL)
 
 
 def seal(folder: Path | None = None) -> Path:

@@ -300,3 +300,32 @@ def test_a_folder_without_a_store_is_a_mistake(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["replay", "all", "--data", str(tmp_path)])
     assert done.exit_code == 1
     assert "no store" in str(done.exception)
+
+
+# -- what a run is made of ----------------------------------------------------------------------
+
+
+def test_a_stage_of_another_program_is_not_published(
+    week_of_its_own: Callable[[str], Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kiemchung.errors import AccountingError
+    from pipeline.demo import main as demo
+    from pipeline.judging import Judge
+    from pipeline.weekly import Stage, made_of, make_plan, weekly
+
+    settings = week_of_its_own("other-program")
+    run = make_plan(demo.WEEK, ["sample"], settings)
+    before = {p.name for p in run.stage("judge").glob("*.parquet")}
+    judge = Judge.load(settings)
+    assert made_of(run, judge).code_sha256 == code_sha256()
+    with pytest.raises(AccountingError, match=r"stage judge .* another model_sha256"):
+        made_of(run, dataclasses.replace(judge, model_sha256="0" * 64))
+    monkeypatch.setattr("pipeline.weekly.program_version", lambda: "another")
+    monkeypatch.setattr("pipeline.stages.program_version", lambda: "another")
+    with pytest.raises(AccountingError, match=r"stage analyse .* another program"):
+        made_of(run, judge)
+    only = (Stage.ANALYSE, Stage.JUDGE)
+    weekly(demo.WEEK, outlets=["sample"], settings=settings, only=only, judge_=judge)
+    after = {p.name for p in run.stage("judge").glob("*.parquet")}
+    assert not before & after  # shards of another program are not taken up
+    assert made_of(run, judge).model_sha256 == judge.model_sha256
