@@ -34,6 +34,7 @@ def serve(
 ) -> None:
     """Open the review desk; this process owns the store and merges the inbox."""
     from dashboards.serve import serve as serve_app
+    from pipeline.telemetry import logging_for, operation_of
     from pipeline.weekly import outlet_names, store_path
 
     settings = settings_for(data, host=host, port=port)
@@ -45,16 +46,18 @@ def serve(
         after_merge(store, run_ids, settings, outlet_names=names)
 
     say(f"kiemchung: http://{settings.host}:{settings.port}")
-    serve_app(
-        store_path(settings),
-        settings.data_dir / "inbox",
-        host=settings.host,
-        port=settings.port,
-        outlet_names=names,
-        merged=merged,
-        reference_dir=settings.reference_dir,
-        double_share=settings.double_review_share,
-    )
+    with logging_for(settings, "desk"):
+        serve_app(
+            store_path(settings),
+            settings.data_dir / "inbox",
+            host=settings.host,
+            port=settings.port,
+            outlet_names=names,
+            merged=merged,
+            reference_dir=settings.reference_dir,
+            double_share=settings.double_review_share,
+            operation=operation_of(settings),
+        )
 
 
 @app.command()
@@ -196,7 +199,9 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """Write a consistent copy of the store, reviews included."""
-    with existing_store(data) as store:
+    from pipeline.telemetry import watched
+
+    with watched(settings_for(data), "backup"), existing_store(data) as store:
         store.backup(out)
     emit({"backup": str(out)}, as_json=as_json, lines=[str(out)])
 
