@@ -32,10 +32,10 @@ _FRAMES: Final = 6
 
 _URL: Final = re.compile(r"\b(?:https?|ftp|file)://[^\s\"'<>)\]]+")
 _MAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_NUMBER: Final = re.compile(r"(?<![\w.-])\+?\d(?:[ .-]?\d){8,}(?![\w-])")
+_NUMBER: Final = re.compile(r"(?<![\w.-])(?:(?:\+84|0)(?:[ .-]?\d){8,11}|\d{9,})(?![\w-])")
 _QUOTE: Final = re.compile(r"'[^']{40,}'|\"[^\"]{40,}\"|“[^”]{40,}”|«[^»]{40,}»")
 _SECRET: Final = re.compile(
-    r"(?i)\b((?:pass(?:word|wd)?|secret|token|authorization|bearer)\b\s*[=:]?\s*)(\S+)"
+    r"(?i)\b((?:pass(?:word|wd)?|secret|token|authorization)\b\s*[=:]?\s*(?:bearer\s+)?)(\S+)"
 )
 
 
