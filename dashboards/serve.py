@@ -20,7 +20,8 @@ from dashboards import memory
 from dashboards.app import create_app
 from dashboards.care import Caretaker
 from dashboards.merger import Merged
-from kiemchung import reference
+from dashboards.operation import Operation
+from kiemchung import __version__, logs, reference
 from kiemchung.errors import InputError, StoreError
 from kiemchung.store import Store, insurance, open_store
 from kiemchung.store.double import DOUBLE_SHARE
@@ -57,11 +58,17 @@ def secret_of(store_path: Path) -> bytes:
     return made
 
 
-def allowed_hosts(host: str) -> list[str]:
-    """Return the names by which a browser may ask, so that a rebound name is refused."""
+def allowed_hosts(host: str, server_names: Sequence[str] = ()) -> list[str]:
+    """Return the names by which a browser may ask, so that a rebound name is refused.
+
+    ``server_names`` are those that a reverse proxy passes on; with any, a host that is open to the
+    network answers to them only.
+    """
     if host in ("0.0.0.0", "::", ""):
-        return ["*"]  # the operator opened it to the network; its names are not known here
-    return sorted({*LOOPBACK, host})
+        if not server_names:
+            return ["*"]  # the operator opened it to the network; its names are not known here
+        return sorted({*LOOPBACK, *server_names})
+    return sorted({*LOOPBACK, host, *server_names})
 
 
 def serve(
@@ -77,6 +84,7 @@ def serve(
     reviews: Path | None = None,
     keep_reviews_days: int = 0,
     requests: Callable[[Store], Mapping[str, Handler]] | None = None,
+    operation: Operation | None = None,
 ) -> None:
     """Serve the review desk until interrupted.
 
@@ -91,6 +99,7 @@ def serve(
         StoreError: the store cannot be opened, or the database failed and has to be opened anew.
     """
     reference.verify(reference_dir)
+    run_as = operation or Operation()
     memory.share_heaps()
     sys.setswitchinterval(SWITCH_SECONDS)
     with (
@@ -120,13 +129,16 @@ def serve(
             inbox=inbox,
             outlet_names=outlet_names,
             reference_dir=reference_dir,
-            allowed_hosts=allowed_hosts(host),
+            allowed_hosts=allowed_hosts(host, run_as.server_names),
             merged=after_merge,
+            operation=run_as,
         )
         config = uvicorn.Config(
             app,
             workers=1,
+            log_config=None,  # its warnings go where ours go
             log_level="warning",
+            access_log=False,  # `dashboards.requests` writes one without addresses of people
             server_header=False,
             timeout_graceful_shutdown=5,
         )
@@ -143,6 +155,7 @@ def serve(
         watcher = threading.Thread(target=watch, name="watch", daemon=True)
         watcher.start()
         caretaker.start()
+        logs.event(LOG, "desk_started", version=__version__)
         try:
             # uvicorn raises the signal again when it has ended; the store is still to be closed.
             with _terminating_as_interrupt(), suppress(KeyboardInterrupt):
@@ -151,6 +164,7 @@ def serve(
             caretaker.stop()
             done.set()
             watcher.join()
+            logs.event(LOG, "desk_ended")
         if store.broken:
             raise StoreError(
                 f"the database failed: {store.broken}",

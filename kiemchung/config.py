@@ -27,6 +27,8 @@ _NO_RESULT: Final = frozenset(
     | {"publisher", "public_url"}
     | {"mail_host", "mail_port", "mail_security", "mail_user", "mail_password", "mail_from"}
     | {"mail_to", "webhook_url", "webhook_secret", "webhook_allow_private"}
+    | {"server_names", "secure_cookies", "metrics", "metrics_token", "metrics_dir"}
+    | {"log_format", "log_level"}
 )
 """What cannot change what a run finds, and so is no part of its id."""
 
@@ -55,6 +57,13 @@ class Settings(BaseSettings):
     double_review_share: float = Field(default=0.1, ge=0.0, le=1.0)  # concluded by two people
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    server_names: tuple[str, ...] = ()  # by which a reverse proxy asks, such as desk.example.org
+    secure_cookies: bool = False  # cookies over https only, whatever the proxy says
+    metrics: Literal["off", "loopback", "token"] = "off"  # who may read /metrics
+    metrics_token: SecretStr = SecretStr("")  # of at least 16 signs, for metrics = "token"
+    metrics_dir: Path | None = None  # of the batch's *.prom files; None: metrics/ of the data
+    log_format: Literal["text", "json"] = "text"  # on stderr; json: every line, not warnings alone
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     publisher: str = ""  # who stands behind the report and the ClaimReviews
     public_url: str = Field(default="", pattern=_ADDRESS)  # where reports/ is published, if it is
     mail_host: str = ""  # SMTP server that takes the weekly report; empty: no mail
@@ -76,7 +85,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{address!r} is no plain mail address")
         return value
 
-    @field_validator("webhook_secret")
+    @field_validator("webhook_secret", "metrics_token")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         if 0 < len(value.get_secret_value()) < 16:
@@ -85,11 +94,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _complete(self) -> Settings:
-        """Half a delivery would be noticed only on the day of the report."""
+        """Half a setting would be noticed only on the day when it is needed."""
         if self.mail_host and not (self.mail_from and self.mail_to):
             raise ValueError("mail_host needs mail_from and mail_to")
         if self.webhook_url and not self.webhook_secret.get_secret_value():
             raise ValueError("webhook_url needs webhook_secret")
+        if self.metrics == "token" and not self.metrics_token.get_secret_value():
+            raise ValueError('metrics = "token" needs metrics_token')
         return self
 
     @classmethod

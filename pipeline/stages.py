@@ -365,6 +365,12 @@ def extractor_version() -> str:
     return digest(*(path.read_text(encoding="utf-8") for path in files if path.is_file()))
 
 
+def read_outcomes(folder: Path) -> list[PageOutcome]:
+    """Return where the pages of a finished extraction ended, without reading its articles."""
+    names = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
+    return [o for n in names if ".articles." not in n for o in read_shard(folder / n, PageOutcome)]
+
+
 def read_extracted(run: RunPlan) -> tuple[list[Article], list[PageOutcome]]:
     """Return the distinct articles and where every page ended.
 

@@ -417,8 +417,10 @@ def weekly(
             stages.judge(run, judge_, progress=progress)
         published = Publication(merged=False)
         if Stage.PUBLISH in only and judge_:
+            progress("publish", 0, 1)
             sample = any(o.sample for o in chosen.values())  # nobody waits for its report
             published = publish(run, settings, judge_, delivering=not sample, odd=odd)
+            progress("publish", 1, 1)
         if published.merged:
             expire_pages(run, settings)
         done = summarise(run, settings, stages_run=only, published=published.merged)

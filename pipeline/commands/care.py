@@ -44,17 +44,20 @@ def backup(
 ) -> None:
     """Write a consistent copy, also while people review; by default whole and named by the time."""
     from pipeline import backup as backups
+    from pipeline.telemetry import watched
 
     settings = settings_for(data)
     if out is not None:
         if folder is not None or keep:
             raise InputError("--out is one file", remedy="leave --to and --keep out")
-        by = backups.store_to(settings, out, within=within)
+        with watched(settings, "backup"):
+            by = backups.store_to(settings, out, within=within)
         emit({"backup": str(out), "by": by}, as_json=as_json, lines=[str(out)])
         return
-    done = backups.back_up(
-        settings, folder or backups.backups_folder(settings), keep=keep, within=within
-    )
+    with watched(settings, "backup"):
+        done = backups.back_up(
+            settings, folder or backups.backups_folder(settings), keep=keep, within=within
+        )
     facts = {
         "backup": str(done.path),
         "by": done.by,

@@ -36,6 +36,7 @@ def serve(
     """Open the review desk; this process owns the store and merges the inbox."""
     from dashboards.serve import serve as serve_app
     from pipeline.forget import compact_if_due
+    from pipeline.telemetry import logging_for, operation_of
     from pipeline.weekly import outlet_names, store_path
 
     settings = settings_for(data, host=host, port=port)
@@ -53,18 +54,20 @@ def serve(
 
     compact_if_due(settings)
     say(f"kiemchung: http://{settings.host}:{settings.port}")
-    serve_app(
-        store_path(settings),
-        settings.data_dir / "inbox",
-        host=settings.host,
-        port=settings.port,
-        outlet_names=names,
-        merged=merged,
-        reference_dir=settings.reference_dir,
-        double_share=settings.double_review_share,
-        keep_reviews_days=settings.keep_reviews_days,
-        requests=requests,
-    )
+    with logging_for(settings, "desk"):
+        serve_app(
+            store_path(settings),
+            settings.data_dir / "inbox",
+            host=settings.host,
+            port=settings.port,
+            outlet_names=names,
+            merged=merged,
+            reference_dir=settings.reference_dir,
+            double_share=settings.double_review_share,
+            keep_reviews_days=settings.keep_reviews_days,
+            requests=requests,
+            operation=operation_of(settings),
+        )
 
 
 @app.command()

@@ -61,6 +61,7 @@ def _weekly(
     device: str | None = None,
     outlets_now: bool = False,
 ) -> None:
+    from pipeline.telemetry import watched
     from pipeline.weekly import Stage, weekly
     from pipeline.weeks import parse_week
 
@@ -69,15 +70,18 @@ def _weekly(
         if name not in known:
             raise InputError(f"no stage is called {name!r}", remedy=f"known: {', '.join(known)}")
     stages = tuple(Stage(name) for name in only) or tuple(Stage)
-    with progress_bars() as progress:
+    chosen, settings = parse_week(week), settings_for(data, device=device)
+    command = stages[0] if len(stages) == 1 else "weekly"
+    with watched(settings, command, str(chosen)) as watch, progress_bars() as progress:
         summary = weekly(
-            parse_week(week),
+            chosen,
             outlets=outlet or [],
-            settings=settings_for(data, device=device),
+            settings=settings,
             only=stages,
-            progress=progress,
+            progress=watch.over(progress),
             outlets_now=outlets_now,
         )
+        watch.finished(summary)
     _show(summary, as_json=as_json)
     raise typer.Exit(summary.exit_code)
 
