@@ -241,32 +241,32 @@ def fetched_pages(data_dir: Path, run_id: str) -> Iterator[FetchedPage]:
     """
     ledger = Ledger(ledger_path(data_dir))
     try:
-        visits = ledger.visits(run_id)
+        for visit in ledger.each_visit(run_id):
+            if visit.kind is Kind.PAGE and visit.state is State.FETCHED:
+                yield _page(data_dir, visit)
     finally:
         ledger.close()
-    for visit in visits:
-        if visit.kind is not Kind.PAGE or visit.state is not State.FETCHED:
-            continue
-        flags = tuple(f for f in visit.flags.split(",") if f)
-        try:
-            stored = archive.read(
-                data_dir / "archive", visit.warc, visit.warc_offset, visit.raw_sha256
-            )
-        except PageError as error:
-            stored = archive.Stored(body=b"", headers=())
-            flags = (*flags, error.reason)
-        yield FetchedPage(
-            url=visit.url,
-            final_url=visit.final_url,
-            outlet=visit.outlet,
-            status=visit.status,
-            content_type=visit.content_type,
-            body=stored.body,
-            headers=stored.headers,
-            fetched_at=datetime.fromisoformat(visit.fetched_at).astimezone(UTC),
-            raw_sha256=visit.raw_sha256,
-            flags=flags,
-        )
+
+
+def _page(data_dir: Path, visit: Visit) -> FetchedPage:
+    flags = tuple(f for f in visit.flags.split(",") if f)
+    try:
+        stored = archive.read(data_dir / "archive", visit.warc, visit.warc_offset, visit.raw_sha256)
+    except PageError as error:
+        stored = archive.Stored(body=b"", headers=())
+        flags = (*flags, error.reason)
+    return FetchedPage(
+        url=visit.url,
+        final_url=visit.final_url,
+        outlet=visit.outlet,
+        status=visit.status,
+        content_type=visit.content_type,
+        body=stored.body,
+        headers=stored.headers,
+        fetched_at=datetime.fromisoformat(visit.fetched_at).astimezone(UTC),
+        raw_sha256=visit.raw_sha256,
+        flags=flags,
+    )
 
 
 # -- the child -------------------------------------------------------------------------------

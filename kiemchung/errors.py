@@ -9,6 +9,7 @@ KiemchungError               what went wrong, where, and what to do about it
 │   ├── RecordError          a line of a JSONL input
 │   ├── WeekError            a week that is no ISO week
 │   ├── UnknownOutletError   an outlet without a file
+│   ├── MissingExtraError    an optional package that is not installed
 │   └── LeaseError           a claim that somebody else has open
 ├── PageError                a page that is quarantined, with its reason
 ├── ModelError               model files missing, changed or of another kind
@@ -18,6 +19,7 @@ KiemchungError               what went wrong, where, and what to do about it
 │   ├── StoreVersionError    a newer or changed schema
 │   └── BatchError           an inbox batch that is incomplete or damaged
 ├── AccountingError          a sum that does not match
+├── WorkerError              a worker process that dies again and again
 └── UnsafeAddressError       an address that must not be fetched
 ```
 """
@@ -69,6 +71,10 @@ class UnknownOutletError(InputError):
     """No outlet file has this name."""
 
 
+class MissingExtraError(InputError):
+    """What was asked for needs a package that is not installed."""
+
+
 class LeaseError(InputError):
     """Somebody else has the claim open; what was sent is not kept."""
 
@@ -117,6 +123,10 @@ class BatchError(StoreError):
 
 class AccountingError(KiemchungError):
     """A sum of the run's accounting does not match; the run stops."""
+
+
+class WorkerError(KiemchungError):
+    """A worker process died over the same shard more often than chance explains."""
 
 
 class UnsafeAddressError(KiemchungError):

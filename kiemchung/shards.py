@@ -153,9 +153,23 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
 
 def write_shard(path: Path, rows: Sequence[T], cls: type[T]) -> None:
     """Write ``rows`` to one Parquet file, whole or not at all."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(to_table(rows, cls), sink, compression="zstd")
-    write_bytes_atomically(path, sink.getvalue().to_pybytes())
+    write_table(path, to_table(rows, cls))
+
+
+def read_table(path: Path, cls: type[Any], *, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return one Parquet file as an Arrow table, whole or some ``columns`` of it.
+
+    Raises:
+        BatchError: the file is damaged or holds other columns.
+    """
+    names = arrow_schema(cls).names if columns is None else list(columns)
+    try:
+        table = pq.read_table(path, columns=names)
+        if table.column_names != names:
+            raise ValueError(f"columns {table.column_names}, expected {names}")
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise _unreadable(path, cls, error) from error
+    return table
 
 
 def read_shard(path: Path, cls: type[T]) -> list[T]:
@@ -167,8 +181,19 @@ def read_shard(path: Path, cls: type[T]) -> list[T]:
     try:
         return from_table(pq.read_table(path), cls)
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-        raise BatchError(
-            f"not a readable shard of {cls.__name__}: {error}",
-            where=str(path),
-            remedy="delete the file and start the stage again; it is made anew",
-        ) from error
+        raise _unreadable(path, cls, error) from error
+
+
+def _unreadable(path: Path, cls: type[Any], error: Exception) -> BatchError:
+    return BatchError(
+        f"not a readable shard of {cls.__name__}: {error}",
+        where=str(path),
+        remedy="delete the file and start the stage again; it is made anew",
+    )
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write an Arrow table to one Parquet file, whole or not at all."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    write_bytes_atomically(path, sink.getvalue().to_pybytes())

@@ -39,12 +39,14 @@ class Cached:
     """A model whose verdicts are remembered in a SQLite file, across runs and threads.
 
     A file that cannot be read or written is told once and done without: the verdicts are the same,
-    only slower. Rows of other models stay; `forget_others` drops them.
+    only slower. Rows of other models stay; `forget_others` drops them. ``version`` names the code
+    around the weights, so that a changed feature never meets a verdict made without it.
     """
 
-    def __init__(self, model: VerdictModel, path: Path) -> None:
+    def __init__(self, model: VerdictModel, path: Path, *, version: str = "") -> None:
         self.model = model
         self.path = path
+        self._named = f"{model.model_id}@{version}" if version else model.model_id
         self.hits = 0
         self.misses = 0
         self._lock = Lock()
@@ -76,7 +78,7 @@ class Cached:
 
     def judge(self, claim: str, evidence: str) -> Verdict:
         """Return the verdict on one pair, remembered or made."""
-        key = key_of(self.model_id, claim, evidence)
+        key = key_of(self._named, claim, evidence)
         with self._lock:
             found = self._read(key)
             self.hits += found is not None

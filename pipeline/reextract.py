@@ -15,6 +15,7 @@ from pipeline import stages
 from pipeline.runs import RunPlan, sole
 from pipeline.stages import Progress, silent
 from pipeline.weeks import Week, parse_week
+from pipeline.workers import crew_of
 
 
 class ArchiveExpiredError(KiemchungError):
@@ -66,12 +67,14 @@ def reextract(
         outlets = {name: every[name] for name in run.outlets if name in every}
         with sole(run):
             done = stages.complete(run.stage("extract"))
-            before = {a.article_id for a in stages.read_extracted(run)[0]} if done else set()
+            before = {a.article_id for a in stages.articles_of(run)} if done else set()
             skipped = ""
             try:
                 pages = crawling.fetched_pages(run.data_dir, run.run_id)
-                stages.extract(run, _whole(pages), outlets, progress=progress)
-                after = {a.article_id for a in stages.read_extracted(run)[0]}
+                stages.extract(
+                    run, _whole(pages), outlets, progress=progress, crew=crew_of(settings.workers)
+                )
+                after = {a.article_id for a in stages.articles_of(run)}
             except ArchiveExpiredError as error:
                 after, skipped = before, error.message
         found.append(
