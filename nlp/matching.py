@@ -46,14 +46,17 @@ _BOUND_WORDS: Final = re.compile(
 )
 _AFTER: Final = re.compile(r"(?:\s*(?:trở lên|trở xuống))?")
 _SYNONYMS: Final = tuple(
-    (re.compile(rf"\b(?:{pattern})\b"), word)
-    for pattern, word in (
-        ("(?:trên |trong )?(?:toàn quốc|(?:phạm vi )?cả nước(?: ta)?)", "cả nước"),
-        ("cần phải có|bắt buộc phải có|bắt buộc có|phải có|cần có|cần", "phải"),
-        ("quy định rằng|quy định là", "quy định"),
-        ("năm tài khóa", "năm tài chính"),
-        ("luật htx", "luật hợp tác xã"),
-        ("bị cấm|bị nghiêm cấm|không được phép", "không được"),
+    (re.compile(rf"\b(?:{pattern})\b"), word, needs)
+    for pattern, word, needs in (  # what each needs is asked for first: it is seldom there
+        ("(?:trên |trong )?(?:toàn quốc|(?:phạm vi )?cả nước(?: ta)?)", "cả nước",
+         ("toàn quốc", "cả nước")),
+        ("cần phải có|bắt buộc phải có|bắt buộc có|phải có|cần có|cần", "phải",
+         ("cần", "phải có", "bắt buộc")),
+        ("quy định rằng|quy định là", "quy định", ("quy định rằng", "quy định là")),
+        ("năm tài khóa", "năm tài chính", ("năm tài khóa",)),
+        ("luật htx", "luật hợp tác xã", ("luật htx",)),
+        ("bị cấm|bị nghiêm cấm|không được phép", "không được",
+         ("bị cấm", "bị nghiêm cấm", "không được phép")),
     )
 )  # fmt: skip
 _EMPTY: Final = frozenset((
@@ -137,8 +140,9 @@ def _plain_words(part: str, *, before: str) -> str:
     """Return ``part`` with synonyms alike; a bound that the next quantity holds already is cut."""
     if before.startswith("<q"):
         part = _BOUND_WORDS.sub(" ", part)
-    for pattern, word in _SYNONYMS:
-        part = pattern.sub(word, part)
+    for pattern, word, needs in _SYNONYMS:
+        if any([need in part for need in needs]):  # a list: twice as fast as a generator here
+            part = pattern.sub(word, part)
     return part
 
 

@@ -6,6 +6,14 @@ from kiemchung.config import Settings
 from pipeline.workers import Crew, crew_of
 
 
-def crew_for(settings: Settings) -> Crew:
-    """Return who analyses and judges under these settings."""
+def crew_for(settings: Settings, *, encoder: bool = False) -> Crew:
+    """Return who analyses, or with ``encoder`` who judges, under these settings.
+
+    Raises:
+        MissingExtraError: the engine is ray, and Ray is not installed.
+    """
+    if settings.engine == "ray":
+        from pipeline.scale import ray_crew
+
+        return ray_crew(settings, encoder=encoder)
     return crew_of(settings.workers)

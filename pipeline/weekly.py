@@ -301,7 +301,8 @@ def weekly(
     """
     chosen = choose_outlets(outlets, settings)
     run = plan(week, list(chosen), settings.sha256(), settings.data_dir)
-    crew, local = crew_for(settings), crew_of(settings.workers)
+    crew, judges = crew_for(settings), crew_for(settings, encoder=True)
+    local = crew_of(settings.workers)  # pages are read where the archive lies
     with sole(run):
         record(run)
         if Stage.CRAWL in only:
@@ -322,7 +323,7 @@ def weekly(
             # A judge that was given exists here only, and one GPU serves one process.
             spread = loaded and (settings.device == "cpu" or settings.engine == "ray")
             own = settings if spread else None
-            stages.judge(run, judge_, progress=progress, crew=crew, settings=own)
+            stages.judge(run, judge_, progress=progress, crew=judges, settings=own)
         published = Publication(merged=False)
         if Stage.PUBLISH in only and judge_:
             sample = any(o.sample for o in chosen.values())  # nobody waits for its report

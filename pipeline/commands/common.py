@@ -35,6 +35,14 @@ Device = Annotated[
     str | None,
     typer.Option("--device", help="cpu, cuda or auto: where an encoder scores (default: cpu)."),
 ]
+Engine = Annotated[
+    str | None,
+    typer.Option("--engine", help="local, or ray: who analyses and judges (default: local)."),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=0, help="Processes a stage; 0: one a core (default)."),
+]
 
 
 def say(text: str) -> None:

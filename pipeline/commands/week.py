@@ -14,8 +14,10 @@ from pipeline.commands.common import (
     AsJson,
     Data,
     Device,
+    Engine,
     OutletNames,
     WeekText,
+    Workers,
     emit,
     progress_bars,
     say,
@@ -59,6 +61,8 @@ def _weekly(
     *,
     as_json: bool,
     device: str | None = None,
+    engine: str | None = None,
+    workers: int | None = None,
 ) -> None:
     from pipeline.weekly import Stage, weekly
     from pipeline.weeks import parse_week
@@ -72,7 +76,7 @@ def _weekly(
         summary = weekly(
             parse_week(week),
             outlets=outlet or [],
-            settings=settings_for(data, device=device),
+            settings=settings_for(data, device=device, engine=engine, workers=workers),
             only=stages,
             progress=progress,
         )
@@ -111,10 +115,15 @@ def weekly(
         list[str] | None, typer.Option("--stage", help="Only this stage, repeatable.")
     ] = None,
     device: Device = None,
+    engine: Engine = None,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Run one week: crawl, extract, analyse, judge, publish. Exit 0 healthy, 2 with alarms."""
-    _weekly(week, outlet, data, stage or (), as_json=as_json, device=device)
+    _weekly(
+        week, outlet, data, stage or (),
+        as_json=as_json, device=device, engine=engine, workers=workers,
+    )  # fmt: skip
 
 
 def _stage_command(name: str, text: str) -> None:
@@ -164,7 +173,17 @@ def extract(
     emit([asdict(d) for d in done], as_json=as_json, lines=lines)
 
 
-_stage_command("analyse", "Only find the claims of a week's articles.")
+@app.command()
+def analyse(
+    week: WeekText,
+    outlet: OutletNames = None,
+    data: Data = None,
+    engine: Engine = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Only find the claims of a week's articles."""
+    _weekly(week, outlet, data, ("analyse",), as_json=as_json, engine=engine, workers=workers)
 
 
 @app.command()
@@ -173,10 +192,15 @@ def judge(
     outlet: OutletNames = None,
     data: Data = None,
     device: Device = None,
+    engine: Engine = None,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Only set a week's claims beside the passages in force."""
-    _weekly(week, outlet, data, ("judge",), as_json=as_json, device=device)
+    _weekly(
+        week, outlet, data, ("judge",),
+        as_json=as_json, device=device, engine=engine, workers=workers,
+    )  # fmt: skip
 
 
 _stage_command("publish", "Only hand a week's results to the store.")
