@@ -554,11 +554,15 @@ class Ledger:
         return int(row[0])
 
     def visits(self, run_id: str) -> list[Visit]:
-        """Return all addresses of a run in a fixed order."""
-        rows = self._db.execute(
+        """Return all addresses of a run in a fixed order; `each_visit` yields them."""
+        return list(self.each_visit(run_id))
+
+    def each_visit(self, run_id: str) -> Iterator[Visit]:
+        """Yield all addresses of a run in a fixed order, few in memory at a time."""
+        rows = self._db.cursor().execute(
             f"SELECT {_COLUMNS} FROM visit WHERE run_id=? ORDER BY outlet, key, kind", (run_id,)
         )
-        return [_visit(row) for row in rows]
+        yield from map(_visit, rows)
 
     def runs(self) -> list[str]:
         """Return the runs of this ledger."""

@@ -257,13 +257,11 @@ def fetched_pages(data_dir: Path, run_id: str) -> Iterator[FetchedPage]:
     """
     ledger = Ledger(ledger_path(data_dir))
     try:
-        visits = ledger.visits(run_id)
+        for visit in ledger.each_visit(run_id):
+            if visit.kind is Kind.PAGE and visit.state is State.FETCHED:
+                yield read_page(data_dir, visit)
     finally:
         ledger.close()
-    for visit in visits:
-        if visit.kind is not Kind.PAGE or visit.state is not State.FETCHED:
-            continue
-        yield read_page(data_dir, visit)
 
 
 def read_page(data_dir: Path, visit: Visit) -> FetchedPage:

@@ -23,7 +23,7 @@ _ADDRESS: Final = r"^(https?://[^\s/@?#]+(/[^\s?#]*)?)?$"
 _MAIL: Final = re.compile(r"[^\s@<>,;:\"()]+@[^\s@<>,;:\"()]+")
 _NO_RESULT: Final = frozenset(
     {"data_dir", "host", "port", "keep_pages_days", "proxy", "device", "double_review_share"}
-    | {"keep_reviews_days"}
+    | {"keep_reviews_days", "workers", "engine", "ray_address"}
     | {"publisher", "public_url"}
     | {"mail_host", "mail_port", "mail_security", "mail_user", "mail_password", "mail_from"}
     | {"mail_to", "webhook_url", "webhook_secret", "webhook_allow_private"}
@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     flag_threshold: float | None = Field(default=None, ge=0.5, le=1.0)  # None: the model's own
     encoder: str = "vinai/phobert-base"
     device: Literal["auto", "cpu", "cuda"] = "cpu"  # where an encoder scores; cuda needs torch
+    workers: int = Field(default=0, ge=0, le=512)  # processes a stage; 0: one a core
+    engine: Literal["local", "ray"] = "local"  # who runs the stages; ray needs the extra `scale`
+    ray_address: str = ""  # of a running cluster ("auto", "ray://…"); empty: one of this machine
     double_review_share: float = Field(default=0.1, ge=0.0, le=1.0)  # concluded by two people
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)

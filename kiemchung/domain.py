@@ -114,12 +114,11 @@ def digest(*parts: str) -> str:
 
     Ids made of it are the same on every machine and in every run, so a repeat cannot double.
     """
-    hasher = hashlib.sha256()
+    pieces: list[bytes] = []
     for part in parts:
         encoded = part.encode("utf-8", "surrogatepass")
-        hasher.update(len(encoded).to_bytes(8, "big"))
-        hasher.update(encoded)
-    return hasher.hexdigest()[:32]
+        pieces += (len(encoded).to_bytes(8, "big"), encoded)
+    return hashlib.sha256(b"".join(pieces)).hexdigest()[:32]
 
 
 def sha256_hex(data: bytes) -> str:

@@ -9,6 +9,7 @@ KiemchungError               what went wrong, where, and what to do about it
 │   ├── RecordError          a line of a JSONL input
 │   ├── WeekError            a week that is no ISO week
 │   ├── UnknownOutletError   an outlet without a file
+│   ├── MissingExtraError    an optional package that is not installed
 │   └── LeaseError           a claim that somebody else has open
 ├── PageError                a page that is quarantined, with its reason
 ├── ModelError               model files missing, changed or of another kind
@@ -20,6 +21,7 @@ KiemchungError               what went wrong, where, and what to do about it
 ├── DamagedFileError         a file of the program's own that is not as it was written
 ├── AccountingError          a sum that does not match
 ├── DiskFullError            no room for a file
+├── WorkerError              a worker process that dies again and again
 └── UnsafeAddressError       an address that must not be fetched
 ```
 """
@@ -69,6 +71,10 @@ class WeekError(InputError):
 
 class UnknownOutletError(InputError):
     """No outlet file has this name."""
+
+
+class MissingExtraError(InputError):
+    """What was asked for needs a package that is not installed."""
 
 
 class LeaseError(InputError):
@@ -127,6 +133,10 @@ class AccountingError(KiemchungError):
 
 class DiskFullError(KiemchungError):
     """A file could not be written for want of room; what was finished before is whole."""
+
+
+class WorkerError(KiemchungError):
+    """A worker process died over the same shard more often than chance explains."""
 
 
 class UnsafeAddressError(KiemchungError):

@@ -179,6 +179,8 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True  # somebody else's
     return True
+
+
 def sealed(data: bytes) -> bytes:
     """Return a Parquet file with the hash of itself between its last page and its footer.
 
@@ -218,9 +220,25 @@ def _footer(data: bytes | memoryview) -> int:
 
 def write_shard(path: Path, rows: Sequence[T], cls: type[T]) -> None:
     """Write ``rows`` to one Parquet file with the hash of itself, whole or not at all."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(to_table(rows, cls), sink, compression="zstd")
-    write_bytes_atomically(path, sealed(sink.getvalue().to_pybytes()))
+    write_table(path, to_table(rows, cls))
+
+
+def read_table(path: Path, cls: type[Any], *, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return one Parquet file as an Arrow table, whole or some ``columns`` of it.
+
+    Raises:
+        BatchError: the file is not as it was written, or holds other columns.
+    """
+    names = arrow_schema(cls).names if columns is None else list(columns)
+    try:
+        data = path.read_bytes()
+        check_seal(data)
+        table = pq.read_table(pa.BufferReader(data), columns=names)
+        if table.column_names != names:
+            raise ValueError(f"columns {table.column_names}, expected {names}")
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise _unreadable(path, cls, error) from error
+    return table
 
 
 def read_shard(path: Path, cls: type[T]) -> list[T]:
@@ -234,8 +252,19 @@ def read_shard(path: Path, cls: type[T]) -> list[T]:
         check_seal(data)
         return from_table(pq.read_table(pa.BufferReader(data)), cls)
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-        raise BatchError(
-            f"not a readable shard of {cls.__name__}: {error}",
-            where=str(path),
-            remedy="delete the file and start the stage again; it is made anew",
-        ) from error
+        raise _unreadable(path, cls, error) from error
+
+
+def _unreadable(path: Path, cls: type[Any], error: Exception) -> BatchError:
+    return BatchError(
+        f"not a readable shard of {cls.__name__}: {error}",
+        where=str(path),
+        remedy="delete the file and start the stage again; it is made anew",
+    )
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write an Arrow table to one Parquet file with the hash of itself, whole or not at all."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    write_bytes_atomically(path, sealed(sink.getvalue().to_pybytes()))

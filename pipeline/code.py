@@ -35,9 +35,12 @@ DECIDES: Final = (
     "crawler/markup.py",
     "crawler/outlets.py",
     "pipeline/ahead.py",
+    "pipeline/analysing.py",
+    "pipeline/extracting.py",
     "pipeline/judging.py",
     "pipeline/reading.py",
     "pipeline/stages.py",
+    "pipeline/verdicts.py",
 )
 """Paths from the program's folder. Models, base and outlet files have hashes of their own."""
 TOOLS: Final = (

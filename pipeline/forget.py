@@ -27,6 +27,8 @@ from kiemchung.shards import read_shard, write_bytes_atomically, write_shard
 from kiemchung.store import Store, open_store, requests
 from kiemchung.store.opening import compact
 from kiemchung.tombstones import FORGOTTEN, Tombstone, covers
+from pipeline.analysing import forget_prints
+from pipeline.remembered import FILE
 from pipeline.reporting import write_report
 from pipeline.runs import RunPlan, read_run, sole
 from pipeline.stages import PageOutcome
@@ -118,6 +120,9 @@ def forget(settings: Settings, article: str, *, reason: str, who: str) -> Withdr
         for path in sorted((settings.data_dir / "runs").glob("*/run.json"))
     )
     records = _clean_archive(settings, withdrawn)
+    for name in (FILE, "verdicts.sqlite"):  # what was worked out of its text is worked out anew
+        for suffix in ("", "-wal", "-shm"):
+            (settings.data_dir / f"{name}{suffix}").unlink(missing_ok=True)
     return Withdrawal(
         url_sha256=tuple(sorted(hashes)),
         article_ids=tuple(told["article_ids"]),
@@ -211,6 +216,8 @@ def _clean_run(folder: Path, settings: Settings, withdrawn: frozenset[str]) -> i
             found = read_shard(path, Mention)
             mentions |= {m.mention_id for m in found if m.article_id in ids}
             changed += _rewrite(path, found, [m for m in found if m.article_id not in ids])
+        for path in sorted((folder / "analyse").glob("*.prints.parquet")):
+            changed += forget_prints(path, ids)
         for path in sorted((folder / "judge").glob("*.parquet")):
             judged = read_shard(path, Judgement)
             changed += _rewrite(path, judged, [j for j in judged if j.mention_id not in mentions])

@@ -14,6 +14,7 @@ from pipeline import backfill, stages
 from pipeline.runs import RunPlan, read_run, sole
 from pipeline.stages import Progress, silent
 from pipeline.weeks import Week, parse_week
+from pipeline.workers import crew_of
 
 
 class ArchiveExpiredError(KiemchungError):
@@ -71,12 +72,14 @@ def reextract(
         with sole(run):
             backfill.keep(run, outlets, named=_named(run))
             done = stages.complete(run.stage("extract"))
-            before = {a.article_id for a in stages.read_extracted(run)[0]} if done else set()
+            before = {a.article_id for a in stages.articles_of(run)} if done else set()
             skipped = ""
             try:
                 pages = crawling.fetched_pages(run.data_dir, run.run_id)
-                stages.extract(run, _whole(pages), outlets, progress=progress)
-                after = {a.article_id for a in stages.read_extracted(run)[0]}
+                stages.extract(
+                    run, _whole(pages), outlets, progress=progress, crew=crew_of(settings.workers)
+                )
+                after = {a.article_id for a in stages.articles_of(run)}
             except ArchiveExpiredError as error:
                 after, skipped = before, error.message
         found.append(

@@ -15,21 +15,35 @@ from crawler import run as crawling
 from crawler.outlets import Outlet, load_outlets, outlet_sha256
 from kiemchung import __version__
 from kiemchung.config import Settings
-from kiemchung.domain import Accounting, Batch, OutletHealth, Provenance, Run
+from kiemchung.domain import (
+    Accounting,
+    Article,
+    Document,
+    Judgement,
+    Mention,
+    OutletHealth,
+    Passage,
+    Provenance,
+    Run,
+)
 from kiemchung.errors import AccountingError, KiemchungError, StoreLockedError, UnknownOutletError
-from kiemchung.shards import remove_leftovers
+from kiemchung.shards import remove_leftovers, to_table
 from kiemchung.store import insurance, open_store
-from kiemchung.store.inbox import write_batch
+from kiemchung.store.inbox import write_tables
 from pipeline import backfill, health, stages
 from pipeline.code import code_sha256, program_version, tool_versions
 from pipeline.deliver import alarms as undelivered
 from pipeline.deliver import deliver
+from pipeline.engines import crew_for
+from pipeline.handover import tables_of
 from pipeline.judging import Judge
+from pipeline.publishing import articles_in_reading_order, counts, passages_seen
 from pipeline.reading import VIETNAM
 from pipeline.reporting import write_report
 from pipeline.runs import RunPlan, plan, record, sole
 from pipeline.stages import Progress, silent
 from pipeline.weeks import Week
+from pipeline.workers import crew_of
 
 HEALTHY: Final = 0
 FAILED: Final = 1
@@ -169,8 +183,7 @@ def accounting(run: RunPlan, settings: Settings) -> Accounted:
         AccountingError: a sum does not match; nothing is published then.
     """
     crawled = crawling.summary(run.data_dir, run.run_id)
-    articles, outcomes = stages.read_extracted(run)
-    stored, duplicate, quarantined = stages.count_outcomes(outcomes)
+    stored, duplicate, quarantined = stages.count_outcomes(stages.outcomes_of(run))
     sums = Accounting(
         discovered=crawled.discovered,
         fetched=crawled.fetched,
@@ -196,14 +209,20 @@ def accounting(run: RunPlan, settings: Settings) -> Accounted:
         alarms.append(f"{sum(broken.values())} of {total} pages quarantined: {broken}")
     if crawled.pending:
         alarms.append(f"{crawled.pending} addresses still pending")
-    early = [a.fetched_at for a in articles if stages.clock_was_wrong(a.fetched_at, run.week)]
+    moments = (
+        at
+        for table in tables_of(run.stage("extract"), Article, "articles", columns=["fetched_at"])
+        for at in table["fetched_at"].to_pylist()
+    )
+    early = [at for at in moments if stages.clock_was_wrong(at, run.week)]
     if early:
         alarms.append(
             f"the clock was wrong: {len(early)} articles came on {min(early).date()} by it, before"
             f" week {run.week} began; their dates were held against the week"
         )
     every = load_outlets(settings.outlet_dir)
-    checked = health.check(run, backfill.of_run(run, every), outcomes)
+    known = backfill.of_run(run, every)
+    checked = health.check(run, known, stages.outcomes_of(run))
     # A list that failed is named once, by the crawl.
     lists = ("dead_feed", "empty_feed", "unreachable")
     alarms += [line for line in checked.lines if not (crawled.alarms and line.startswith(lists))]
@@ -264,44 +283,40 @@ def publish(
 
     ``odd`` says in which way the configuration is another one; it stands among the run's alarms.
     """
-    articles, found = stages.read_analysed(run)
-    judgements = stages.read_judged(run)
-    checkable = {m.mention_id for m in found if m.checkability == "CHECKABLE"}
-    if {j.mention_id for j in judgements} != checkable:
-        raise AccountingError(
-            f"{len(checkable)} checkable claims, but {len(judgements)} judgements",
-            where=run.run_id,
-            remedy="run the stages analyse and judge of this week again",
-        )
+    seen = passages_seen(run)
     accounted = accounting(run, settings)
     provenance = made_of(run, judge_)
-    seen = {e.passage_id for j in judgements for e in j.evidence}
     # The version before a rule is shown beside it, so it travels along.
     seen |= {judge_.by_id[p].supersedes for p in seen if judge_.by_id[p].supersedes}
     passages = tuple(p for p in judge_.passages if p.passage_id in seen)
     needed = {p.doc_id for p in passages}
-    batch = Batch(
-        run=Run(
-            run_id=run.run_id,
-            week=str(run.week),
-            outlets=run.outlets,
-            config_sha256=run.config_sha256,
-            code_version=__version__,
-            base_version=judge_.base_version,
-            model_id=judge_.model.model_id,
-            accounting=accounted.sums,
-            alarms=(*accounted.alarms, *odd),
-            health=accounted.health,
-            provenance=provenance,
-        ),
-        articles=tuple(articles),
-        mentions=tuple(found),
-        judgements=tuple(judgements),
-        passages=passages,
-        documents=tuple(d for d in judge_.documents if d.doc_id in needed),
+    facts = Run(
+        run_id=run.run_id,
+        week=str(run.week),
+        outlets=run.outlets,
+        config_sha256=run.config_sha256,
+        code_version=__version__,
+        base_version=judge_.base_version,
+        model_id=judge_.model.model_id,
+        accounting=accounted.sums,
+        alarms=(*accounted.alarms, *odd),
+        health=accounted.health,
+        provenance=provenance,
     )
     inbox = settings.data_dir / "inbox"
-    write_batch(inbox, batch)
+    analysed = run.stage("analyse")
+    write_tables(
+        inbox,
+        run.run_id,
+        {
+            "run": [to_table([facts], Run)],
+            "document": [to_table([d for d in judge_.documents if d.doc_id in needed], Document)],
+            "passage": [to_table(passages, Passage)],
+            "article": articles_in_reading_order(run),
+            "mention": tables_of(analysed, Mention, "mentions"),
+            "judgement": tables_of(run.stage("judge"), Judgement),
+        },
+    )
     try:
         with open_store(
             store_path(settings), wait_seconds=2.0, double_share=settings.double_review_share
@@ -392,6 +407,8 @@ def weekly(
     then = outlets_then(week, outlets, settings, now=outlets_now)
     chosen = then.outlets
     run = plan(week, list(chosen), settings.sha256(), settings.data_dir)
+    crew, judges = crew_for(settings), crew_for(settings, encoder=True)
+    local = crew_of(settings.workers)  # pages are read where the archive lies
     with sole(run):
         for folder in (run.folder, settings.data_dir / "reports", health.folder(run.data_dir)):
             remove_leftovers(folder)
@@ -407,14 +424,19 @@ def weekly(
             progress("crawl", crawled.discovered, crawled.discovered)
         if Stage.EXTRACT in only:
             pages = crawling.fetched_pages(run.data_dir, run.run_id)
-            stages.extract(run, pages, chosen, progress=progress)
+            total = crawling.summary(run.data_dir, run.run_id).fetched
+            stages.extract(run, pages, chosen, total=total, progress=progress, crew=local)
         needs_judge = {Stage.ANALYSE, Stage.JUDGE, Stage.PUBLISH} & set(only)
+        loaded = judge_ is None
         if needs_judge and judge_ is None:
             judge_ = Judge.load(settings)
         if Stage.ANALYSE in only and judge_:
-            stages.analyse(run, judge_.documents, progress=progress)
+            stages.analyse(run, judge_.documents, progress=progress, crew=crew)
         if Stage.JUDGE in only and judge_:
-            stages.judge(run, judge_, progress=progress)
+            # A judge that was given exists here only, and one GPU serves one process.
+            spread = loaded and (settings.device == "cpu" or settings.engine == "ray")
+            own = settings if spread else None
+            stages.judge(run, judge_, progress=progress, crew=judges, settings=own)
         published = Publication(merged=False)
         if Stage.PUBLISH in only and judge_:
             progress("publish", 0, 1)
@@ -448,21 +470,18 @@ def summarise(
             pending=crawled.pending,
         )
         alarms = crawled.alarms
-    articles, found = (
-        stages.read_analysed(run) if stages.complete(run.stage("analyse")) else ([], [])
-    )
-    judged = stages.read_judged(run) if stages.complete(run.stage("judge")) else []
+    found = counts(run)
     return Summary(
         run_id=run.run_id,
         week=str(run.week),
         outlets=run.outlets,
         stages=tuple(stages_run),
         accounting=sums,
-        articles=len(articles),
-        mentions=len(found),
-        checkable=sum(m.checkability == "CHECKABLE" for m in found),
-        judgements=len(judged),
-        flags=sum(j.flagged for j in judged),
+        articles=found["articles"],
+        mentions=found["mentions"],
+        checkable=found["checkable"],
+        judgements=found["judgements"],
+        flags=found["flags"],
         alarms=alarms,
         published=published,
         report=str(report_path(run.week, settings)) if published else "",

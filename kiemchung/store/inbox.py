@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +30,9 @@ from kiemchung.domain import (
     Passage,
     Run,
     digest,
-    sha256_hex,
 )
 from kiemchung.errors import BatchError
-from kiemchung.shards import arrow_schema, write_bytes_atomically, write_shard
+from kiemchung.shards import arrow_schema, to_table, write_bytes_atomically
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -47,6 +46,8 @@ TABLES: Final[Mapping[str, type[Any]]] = {
     "mention": Mention,
     "judgement": Judgement,
 }
+ROWS_OF_A_GROUP: Final = 10_000
+"""Rows of a Parquet row group: a merge in stretches reads the groups that it needs."""
 _SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _TAKEN: Final = ".merging-"
 _MERGED: Final = ".merged-"
@@ -77,17 +78,7 @@ def folder_name(run_id: str) -> str:
 
 
 def write_batch(inbox: Path, batch: Batch) -> Path:
-    """Put ``batch`` into ``inbox`` and return its folder.
-
-    A batch of the same run that still waits there is replaced as a whole; one that was merged
-    before does no harm, because merging is idempotent.
-    """
-    inbox.mkdir(parents=True, exist_ok=True)
-    name = folder_name(batch.run.run_id)
-    for left_over in inbox.glob(f".tmp-{name}-*"):
-        shutil.rmtree(left_over, ignore_errors=True)  # of a writer that was killed
-    temporary = inbox / f".tmp-{name}-{os.getpid()}"
-    temporary.mkdir()
+    """Put ``batch`` into ``inbox`` and return its folder; see `write_tables`."""
     rows: dict[str, tuple[Any, ...]] = {
         "run": (batch.run,),
         "document": batch.documents,
@@ -96,16 +87,28 @@ def write_batch(inbox: Path, batch: Batch) -> Path:
         "mention": batch.mentions,
         "judgement": batch.judgements,
     }
-    files = {}
-    for table, cls in TABLES.items():
-        path = temporary / f"{table}.parquet"
-        write_shard(path, rows[table], cls)
-        files[table] = {
-            "file": path.name,
-            "rows": len(rows[table]),
-            "sha256": sha256_hex(path.read_bytes()),
-        }
-    manifest = {"format": FORMAT, "run_id": batch.run.run_id, "files": files}
+    tables = {name: [to_table(rows[name], cls)] for name, cls in TABLES.items()}
+    return write_tables(inbox, batch.run.run_id, tables)
+
+
+def write_tables(inbox: Path, run_id: str, tables: Mapping[str, Iterable[pa.Table]]) -> Path:
+    """Put the tables of a run into ``inbox``, a part in memory at a time; return the folder.
+
+    ``tables`` gives the parts of every table of `TABLES` in their order. A batch of the same run
+    that still waits there is replaced as a whole; one that was merged before does no harm, because
+    merging is idempotent.
+    """
+    inbox.mkdir(parents=True, exist_ok=True)
+    name = folder_name(run_id)
+    for left_over in inbox.glob(f".tmp-{name}-*"):
+        shutil.rmtree(left_over, ignore_errors=True)  # of a writer that was killed
+    temporary = inbox / f".tmp-{name}-{os.getpid()}"
+    temporary.mkdir()
+    files = {
+        table: _write_parts(temporary / f"{table}.parquet", tables[table], cls)
+        for table, cls in TABLES.items()
+    }
+    manifest = {"format": FORMAT, "run_id": run_id, "files": files}
     text = json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     write_bytes_atomically(temporary / MANIFEST, text.encode("utf-8"))
     _fsync_folder(temporary)
@@ -117,6 +120,36 @@ def write_batch(inbox: Path, batch: Batch) -> Path:
     _fsync_folder(inbox)
     shutil.rmtree(replaced, ignore_errors=True)
     return target
+
+
+def _write_parts(path: Path, parts: Iterable[pa.Table], cls: type[Any]) -> dict[str, Any]:
+    """Write the parts of one table to one file, flushed to disk; return its manifest entry."""
+    rows = 0
+    schema = arrow_schema(cls)
+    with path.open("wb") as out:
+        with pq.ParquetWriter(out, schema, compression="zstd") as writer:
+            for part in joined(parts, ROWS_OF_A_GROUP):
+                rows += part.num_rows
+                writer.write_table(part.cast(schema))
+        out.flush()
+        os.fsync(out.fileno())
+    with path.open("rb") as written:
+        found = hashlib.file_digest(written, "sha256").hexdigest()
+    return {"file": path.name, "rows": rows, "sha256": found}
+
+
+def joined(parts: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
+    """Yield ``parts`` together, at least ``size`` rows each but for the last."""
+    waiting: list[pa.Table] = []
+    rows = 0
+    for part in parts:
+        waiting.append(part)
+        rows += part.num_rows
+        if rows >= size:
+            yield pa.concat_tables(waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def take_over(inbox: Path) -> list[Path]:

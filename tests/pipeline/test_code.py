@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import code
+from pipeline import code, versions
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = ("pipeline.judging", "pipeline.reading", "pipeline.stages", "crawler.isolate")
@@ -23,7 +23,12 @@ NOT_DECIDING = {
     "crawler.ledger": "where a page lies",
     "crawler.ledger_seal": "how the ledger is checked",
     "crawler.run": "how pages are fetched and handed on",
+    "kiemchung.tombstones": "which addresses were withdrawn",
     "pipeline.code": "this hash",
+    "pipeline.handover": "how a stage lists its shards",
+    "pipeline.remembered": "results under the hash of all that they follow from",
+    "pipeline.versions": "parts of this hash",
+    "pipeline.workers": "which process does it",
     "pipeline.runs": "names and folders of runs",
     "pipeline.weeks": "the calendar",
 }
@@ -60,6 +65,15 @@ def test_every_module_that_a_flag_can_depend_on_is_hashed() -> None:
             assert path in hashed, f"{module} decides, and pipeline/code.py does not hash it"
         left += _imported(path)
     assert len(seen) > 40
+
+
+def test_remembered_results_know_every_file_that_they_follow_from() -> None:
+    """Pages are extracted before anything is remembered; all that decides after that counts."""
+    known = {p for pattern in versions.PATTERNS for p in code.ROOT.glob(pattern)}
+    before = ("crawler/", "pipeline/extracting.py", "pipeline/stages.py")
+    for path in code.deciding_files():
+        name = path.relative_to(code.ROOT).as_posix()
+        assert path in known or name.startswith(before), name
 
 
 def test_data_files_are_hashed_and_models_are_not() -> None:

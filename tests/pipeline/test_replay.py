@@ -321,7 +321,9 @@ def test_a_stage_of_another_program_is_not_published(
     with pytest.raises(AccountingError, match=r"stage judge .* another model_sha256"):
         made_of(run, dataclasses.replace(judge, model_sha256="0" * 64))
     monkeypatch.setattr("pipeline.weekly.program_version", lambda: "another")
-    monkeypatch.setattr("pipeline.stages.program_version", lambda: "another")
+    monkeypatch.setattr("pipeline.handover.program_version", lambda: "another")
+    monkeypatch.setattr("pipeline.analysing.text_version", lambda: "another")
+    monkeypatch.setattr("pipeline.verdicts.verdict_version", lambda: "another")
     with pytest.raises(AccountingError, match=r"stage analyse .* another program"):
         made_of(run, judge)
     only = (Stage.ANALYSE, Stage.JUDGE)

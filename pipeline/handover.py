@@ -1,0 +1,105 @@
+"""How a stage hands over: shards in a folder, and the list that says that all of them are there.
+
+A shard of analyse and judge belongs to one shard of the stage before, so every stage is read and
+made a shard at a time, whatever the size of the week.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import pyarrow as pa
+
+from kiemchung.errors import AccountingError, DamagedFileError
+from kiemchung.sealed import read_sealed, write_sealed
+from kiemchung.shards import read_shard, read_table, write_bytes_atomically
+from pipeline.code import program_version
+
+T = TypeVar("T")
+MADE_WITH: Final = "made_with.json"
+_AGAIN: Final = "delete stage.json beside it and run the week again"
+
+
+def tidy(folder: Path, kept: Iterable[Path]) -> None:
+    """Remove shards that no longer belong to the stage's input."""
+    wanted = set(kept)
+    for path in folder.glob("*.parquet"):
+        if path not in wanted:
+            path.unlink()
+
+
+def finish(folder: Path, shards: Sequence[Path], **made: object) -> None:
+    """Write the list of shards; a stage is complete if and only if this file is there.
+
+    Beside it stands what the shards were made with: a stage may be run alone, by another program.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tidy(folder, shards)
+    write_sealed(folder / MADE_WITH, made | {"program": program_version()})
+    names = json.dumps([path.name for path in shards], indent=1)
+    write_bytes_atomically(folder / "stage.json", names.encode("utf-8"))
+
+
+def complete(folder: Path) -> bool:
+    """Return whether the stage in ``folder`` has finished."""
+    return (folder / "stage.json").is_file()
+
+
+def made_with(folder: Path) -> dict[str, Any]:
+    """Return what the shards of a stage were made with; nothing for one of an earlier version.
+
+    Raises:
+        DamagedFileError: the file is not as it was written.
+    """
+    path = folder / MADE_WITH
+    return read_sealed(path, remedy=_AGAIN) if path.is_file() else {}
+
+
+def shards_of(folder: Path, kind: str = "") -> list[Path]:
+    """Return the shards of a finished stage in order, of one ``kind`` where it has several.
+
+    Raises:
+        AccountingError: the stage has not finished or a shard it lists is gone.
+        DamagedFileError: the list is not as it was written.
+    """
+    if not complete(folder):
+        raise AccountingError(
+            f"stage {folder.name} has not finished",
+            where=str(folder),
+            remedy="run `kiemchung weekly` with the same arguments; it goes on where it stopped",
+        )
+    listed = folder / "stage.json"
+    try:
+        names = json.loads(listed.read_text(encoding="utf-8"))
+        if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+            raise ValueError("no list of names")
+    except ValueError as error:
+        raise DamagedFileError(
+            f"cannot be used: {error}", where=str(listed), remedy=_AGAIN
+        ) from error
+    paths = [folder / name for name in names if not kind or f".{kind}." in name]
+    for path in paths:
+        if not path.is_file():
+            raise AccountingError(
+                "a finished shard is gone, or stage.json, which lists it, is damaged",
+                where=str(path),
+                remedy=_AGAIN,
+            )
+    return paths
+
+
+def rows_of(folder: Path, cls: type[T], kind: str = "") -> Iterator[T]:
+    """Yield the rows of a finished stage in order, one shard in memory at a time."""
+    for path in shards_of(folder, kind):
+        yield from read_shard(path, cls)
+
+
+def tables_of(
+    folder: Path, cls: type[Any], kind: str = "", *, columns: Sequence[str] | None = None
+) -> Iterator[pa.Table]:
+    """Yield the shards of a finished stage as Arrow tables, whole or some columns of them."""
+    for path in shards_of(folder, kind):
+        yield read_table(path, cls, columns=columns)
