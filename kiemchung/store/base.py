@@ -71,9 +71,10 @@ class OpenFile:
         """
         if self._closed:
             raise StoreError("the store is closed", where=str(self.path))
-        cursor = self._take()
+        cursor: duckdb.DuckDBPyConnection | None = None
         fit = False
         try:
+            cursor = self._take()  # refused as well once a checkpoint has failed
             yield cursor
             fit = True
         except (duckdb.OperationalError, duckdb.InternalError, duckdb.FatalException) as error:
@@ -84,7 +85,8 @@ class OpenFile:
                     where=str(self.path),
                     remedy="give the machine more memory, or split the batch",
                 ) from error
-            if isinstance(error, duckdb.FatalException | duckdb.InternalException):
+            fatal = isinstance(error, duckdb.FatalException | duckdb.InternalException)
+            if fatal or "has been invalidated" in text:  # of a checkpoint that found no room
                 self.broken = text
             raise StoreError(
                 f"the database failed: {text}",
@@ -92,10 +94,11 @@ class OpenFile:
                 remedy="make room on the disk and start again; what was acknowledged is kept",
             ) from error
         finally:
-            if fit and len(self._idle) < IDLE_CURSORS:
-                self._idle.append(cursor)
-            else:  # a transaction may hang in one that failed
-                cursor.close()
+            if cursor is not None:
+                if fit and len(self._idle) < IDLE_CURSORS:
+                    self._idle.append(cursor)
+                else:  # a transaction may hang in one that failed
+                    cursor.close()
 
     def _take(self) -> duckdb.DuckDBPyConnection:
         """Return a cursor that nobody else has; a list's pop and append are atomic."""

@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+import duckdb
+
 from kiemchung.errors import StoreError
 from kiemchung.store.checks import problems
 from kiemchung.store.connection import CONFIG, DESK, SideLock, connect
@@ -44,10 +46,16 @@ def open_store(
         connection = connect(path, settings=DESK if desk else CONFIG)
         migrate(connection, where=str(path))
         return Store(path, connection, lock, double_share=double_share)
-    except BaseException:
+    except BaseException as error:
         if connection is not None:
             connection.close()
         lock.release()
+        if isinstance(error, duckdb.Error):
+            raise StoreError(
+                f"the store cannot be made ready: {str(error).splitlines()[0]}",
+                where=str(path),
+                remedy="make room on the disk and start again; what was acknowledged is kept",
+            ) from error
         raise
 
 
