@@ -81,9 +81,10 @@ class OpenFile:
             raise StoreError("the store is closed", where=str(self.path))
         if self.broken:  # its answers mean nothing any more
             raise self._failed(self.broken)
-        cursor = self._take()
+        cursor: duckdb.DuckDBPyConnection | None = None
         fit = False
         try:
+            cursor = self._take()  # refused as well once a checkpoint has failed
             yield cursor
             fit = True
         except (duckdb.OperationalError, duckdb.InternalError, duckdb.FatalException) as error:
@@ -94,14 +95,16 @@ class OpenFile:
                     where=str(self.path),
                     remedy="give the machine more memory, or split the batch",
                 ) from error
-            if isinstance(error, duckdb.FatalException | duckdb.InternalException):
+            fatal = isinstance(error, duckdb.FatalException | duckdb.InternalException)
+            if fatal or "has been invalidated" in text:  # of a checkpoint that found no room
                 self.broken = text
             raise self._failed(text) from error
         finally:
-            if fit and len(self._idle) < IDLE_CURSORS:
-                self._idle.append(cursor)
-            else:  # a transaction may hang in one that failed
-                cursor.close()
+            if cursor is not None:
+                if fit and len(self._idle) < IDLE_CURSORS:
+                    self._idle.append(cursor)
+                else:  # a transaction may hang in one that failed
+                    cursor.close()
 
     def _failed(self, text: str) -> StoreError:
         return StoreError(

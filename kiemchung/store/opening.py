@@ -62,10 +62,16 @@ def open_store(
         store = Store(path, connection, lock, double_share=double_share)
         store.seal(mark)
         return store
-    except BaseException:
+    except BaseException as error:
         if connection is not None:
             connection.close()
         lock.release()
+        if isinstance(error, duckdb.Error):
+            raise StoreError(
+                f"the store cannot be made ready: {str(error).splitlines()[0]}",
+                where=str(path),
+                remedy="make room on the disk and start again; what was acknowledged is kept",
+            ) from error
         raise
 
 

@@ -164,3 +164,21 @@ def test_a_failed_write_leaves_the_old_file(
         write_bytes_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
+def test_what_a_killed_writer_left_is_removed_and_a_living_ones_file_is_not(
+    tmp_path: Path,
+) -> None:
+    dead = os.fork()
+    if dead == 0:
+        os._exit(0)
+    os.waitpid(dead, 0)
+    left = tmp_path / "deep" / f".part.parquet.{dead}.tmp"
+    living = tmp_path / f".part.parquet.{os.getpid()}.tmp"
+    other = tmp_path / ".notes.tmp"
+    left.parent.mkdir()
+    for path in (left, living, other):
+        path.write_bytes(b"half")
+    assert shards.remove_leftovers(tmp_path) == [left]
+    assert (left.exists(), living.exists(), other.exists()) == (False, True, True)
+    assert shards.remove_leftovers(tmp_path / "nowhere") == []

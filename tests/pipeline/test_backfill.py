@@ -186,9 +186,7 @@ def test_extraction_of_a_past_week_uses_the_selectors_of_then(
     summary = weekly(W40, outlets=["sample"], settings=settings, only=[Stage.EXTRACT])
     assert stages.read_extracted(run)[0] == before
     assert ["pho-nho as run 2026-W40" in n for n in summary.notes] == [True]
-    now = weekly(
-        W40, outlets=["sample"], settings=settings, only=[Stage.EXTRACT], outlets_now=True
-    )
+    now = weekly(W40, outlets=["sample"], settings=settings, only=[Stage.EXTRACT], outlets_now=True)
     assert now.notes == ()
     assert stages.read_extracted(run)[0] != before
 

@@ -170,3 +170,16 @@ def test_ids_do_not_depend_on_the_run(judge: Judge) -> None:
     assert [judge.judge(m, run_id="r").judgement_id for m in checkable] == [
         judge.judge(m, run_id="s").judgement_id for m in checkable
     ]
+
+
+def test_a_clock_before_the_week_refuses_no_date() -> None:
+    week = Week(year=2026, number=40)  # from Monday, 28 September
+    wrong, zone, right = (datetime(y, m, d, tzinfo=UTC) for y, m, d in (
+        (2001, 1, 1), (2026, 9, 27), (2026, 10, 2)))  # fmt: skip
+    assert [stages.clock_was_wrong(at, week) for at in (wrong, zone, right)] == [True, False, False]
+    page = FetchedPage(
+        url="", final_url="", outlet="", status=200, content_type="", body=b"", fetched_at=wrong,
+        raw_sha256="",
+    )  # fmt: skip
+    assert stages._read_at(page, week).date() == week.sunday
+    assert stages._read_at(replace(page, fetched_at=right), week) == right

@@ -15,10 +15,12 @@ import pytest
 
 from kiemchung.config import Settings, load_settings
 from kiemchung.store import open_store
+from kiemchung.store.inbox import write_batch
 from pipeline import stages
 from pipeline.demo import main as demo
 from pipeline.demo.scoring import NEVER_FLAGGED
 from pipeline.weekly import Stage, make_plan, store_path, weekly
+from tests.batches import batch
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
@@ -187,7 +189,25 @@ def test_a_batch_waits_in_the_inbox_while_a_server_owns_the_store(
     with open_store(store_path(settings)) as owner:
         again = weekly(demo.WEEK, outlets=["sample"], settings=settings)
         assert not again.published
+        assert ["process " + str(os.getpid()) in note for note in again.notes] == [True]
         assert owner.merge_inbox(settings.data_dir / "inbox") == [again.run_id]
+
+
+def test_a_run_reports_on_what_another_left_in_the_inbox(
+    result: demo.Result, settings: Settings
+) -> None:
+    """Another week, whose run found the store taken by this one."""
+    write_batch(settings.data_dir / "inbox", batch(week="2026-W12"))
+    weekly(demo.WEEK, outlets=["sample"], settings=settings, only=[Stage.PUBLISH])
+    assert (settings.data_dir / "reports" / "2026-W12.html").is_file()
+
+
+def test_a_clock_before_the_week_is_an_alarm(
+    result: demo.Result, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "clock_was_wrong", lambda at, week: True)
+    alarms = weekly(demo.WEEK, outlets=["sample"], settings=settings, only=()).alarms
+    assert ["before week 2026-W40 began" in a for a in alarms if "clock" in a] == [True]
 
 
 def test_a_taken_port_is_named(settings: Settings) -> None:
