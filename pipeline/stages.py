@@ -23,7 +23,7 @@ from crawler.run import FetchedPage
 from kiemchung.domain import Article, Document, Judgement, Mention, digest
 from kiemchung.errors import AccountingError, DamagedFileError, PageError
 from kiemchung.sealed import read_sealed, write_sealed
-from kiemchung.shards import read_shard, write_bytes_atomically, write_shard
+from kiemchung.shards import is_sealed, read_shard, sealed, write_bytes_atomically, write_shard
 from nlp.matching import content_key
 from nlp.text import canonical
 from nlp.topic import topic
@@ -141,7 +141,21 @@ def shard_names(folder: Path) -> list[str]:
                 where=str(folder / name),
                 remedy="delete stage.json beside it and run the week again",
             )
+    if not (folder / MADE_WITH).is_file():
+        _adopt(folder, names)
     return names
+
+
+def _adopt(folder: Path, names: Iterable[str]) -> None:
+    """Seal the shards of a version that did not; their pages may be gone, so they are not made anew.
+
+    What they were made with is not known, and stays so.
+    """
+    for name in names:
+        data = (folder / name).read_bytes()
+        if not is_sealed(data):
+            write_bytes_atomically(folder / name, sealed(data))
+    write_sealed(folder / MADE_WITH, {"program": ""})
 
 
 def read_stage(folder: Path, cls: type[T]) -> list[T]:
