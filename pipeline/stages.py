@@ -21,7 +21,7 @@ from crawler.isolate import Extractor
 from crawler.outlets import Outlet, outlet_sha256
 from crawler.run import FetchedPage
 from kiemchung.domain import Article, Document, Judgement, Mention, digest
-from kiemchung.errors import AccountingError, DamagedFileError, PageError
+from kiemchung.errors import AccountingError, BatchError, DamagedFileError, PageError
 from kiemchung.sealed import read_sealed, write_sealed
 from kiemchung.shards import is_sealed, read_shard, sealed, write_bytes_atomically, write_shard
 from nlp.matching import content_key
@@ -147,14 +147,20 @@ def shard_names(folder: Path) -> list[str]:
 
 
 def _adopt(folder: Path, names: Iterable[str]) -> None:
-    """Seal the shards of a version that did not; their pages may be gone, so they are not made anew.
+    """Seal the shards of a version that did not: their pages may be gone, so none is made anew.
 
     What they were made with is not known, and stays so.
+
+    Raises:
+        BatchError: one is no Parquet file.
     """
     for name in names:
         data = (folder / name).read_bytes()
-        if not is_sealed(data):
-            write_bytes_atomically(folder / name, sealed(data))
+        try:
+            if not is_sealed(data):
+                write_bytes_atomically(folder / name, sealed(data))
+        except ValueError as error:
+            raise BatchError(str(error), where=str(folder / name), remedy=_AGAIN) from error
     write_sealed(folder / MADE_WITH, {"program": ""})
 
 
