@@ -192,6 +192,16 @@ def sealed(data: bytes) -> bytes:
     return data[:at] + _MARK + digest + data[at:]
 
 
+def is_sealed(data: bytes) -> bool:
+    """Return whether a Parquet file carries the hash of itself, whatever it says.
+
+    Raises:
+        ValueError: it is no Parquet file.
+    """
+    start = _footer(data) - _SEAL_BYTES
+    return start >= 0 and data[start : start + len(_MARK)] == _MARK
+
+
 def check_seal(data: bytes | memoryview) -> None:
     """Refuse a Parquet file that is not as `sealed` made it.
 

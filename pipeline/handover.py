@@ -13,9 +13,9 @@ from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 
-from kiemchung.errors import AccountingError, DamagedFileError
+from kiemchung.errors import AccountingError, BatchError, DamagedFileError
 from kiemchung.sealed import read_sealed, write_sealed
-from kiemchung.shards import read_shard, read_table, write_bytes_atomically
+from kiemchung.shards import is_sealed, read_shard, read_table, sealed, write_bytes_atomically
 from pipeline.code import program_version
 
 T = TypeVar("T")
@@ -64,6 +64,7 @@ def shards_of(folder: Path, kind: str = "") -> list[Path]:
     Raises:
         AccountingError: the stage has not finished or a shard it lists is gone.
         DamagedFileError: the list is not as it was written.
+        BatchError: a shard of an earlier version is no Parquet file.
     """
     if not complete(folder):
         raise AccountingError(
@@ -80,15 +81,35 @@ def shards_of(folder: Path, kind: str = "") -> list[Path]:
         raise DamagedFileError(
             f"cannot be used: {error}", where=str(listed), remedy=_AGAIN
         ) from error
-    paths = [folder / name for name in names if not kind or f".{kind}." in name]
-    for path in paths:
+    every = [folder / name for name in names]
+    for path in every:
         if not path.is_file():
             raise AccountingError(
                 "a finished shard is gone, or stage.json, which lists it, is damaged",
                 where=str(path),
                 remedy=_AGAIN,
             )
-    return paths
+    if not (folder / MADE_WITH).is_file():
+        _adopt(folder, every)
+    return [path for path in every if not kind or f".{kind}." in path.name]
+
+
+def _adopt(folder: Path, shards: Iterable[Path]) -> None:
+    """Seal the shards of a version that did not: their pages may be gone, so none is made anew.
+
+    What they were made with is not known, and stays so.
+
+    Raises:
+        BatchError: one is no Parquet file.
+    """
+    for path in shards:
+        data = path.read_bytes()
+        try:
+            if not is_sealed(data):
+                write_bytes_atomically(path, sealed(data))
+        except ValueError as error:
+            raise BatchError(str(error), where=str(path), remedy=_AGAIN) from error
+    write_sealed(folder / MADE_WITH, {"program": ""})
 
 
 def rows_of(folder: Path, cls: type[T], kind: str = "") -> Iterator[T]:

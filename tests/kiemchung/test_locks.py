@@ -65,6 +65,5 @@ def test_who_has_just_taken_it_is_given_time_to_say_who_it_is(tmp_path: Path) ->
     path = tmp_path / ".lock"
     with held(path, what="it"):
         path.write_text("")
-        with pytest.raises(KiemchungError, match=r"process \?"):
-            with held(path, what="it"):
-                pass
+        with pytest.raises(KiemchungError, match=r"process \?"), held(path, what="it"):
+            pass

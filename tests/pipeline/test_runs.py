@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from kiemchung.config import Settings, load_settings
-from kiemchung.errors import ConfigError, DamagedFileError
+from kiemchung.domain import Sentence
+from kiemchung.errors import AccountingError, BatchError, ConfigError, DamagedFileError
+from kiemchung.shards import to_table, write_shard
+from pipeline import stages
+from pipeline.handover import shards_of
 from pipeline.runs import RunPlan, plan, read_run, record
 from pipeline.weeks import parse_week
 
@@ -71,3 +77,29 @@ def test_a_configuration_that_is_no_utf8_is_named(
     (tmp_path / "kiemchung.toml").write_bytes(b'contact = "\xff"\n')
     with pytest.raises(ConfigError, match=r"kiemchung\.toml.*UTF-8"):
         load_settings()
+
+
+def test_shards_of_a_version_that_sealed_none_are_sealed_when_they_are_met(tmp_path: Path) -> None:
+    sentence = Sentence(start=0, end=3, text="một")
+    write_shard(tmp_path / "part.parquet", [sentence], Sentence)
+    sink = pa.BufferOutputStream()
+    pq.write_table(to_table([sentence], Sentence), sink)
+    old = sink.getvalue().to_pybytes()
+    (tmp_path / "part.parquet").write_bytes(old)
+    (tmp_path / "stage.json").write_text('["part.parquet"]', encoding="utf-8")
+    assert stages.made_with(tmp_path) == {}
+    assert stages.read_stage(tmp_path, Sentence) == [sentence]
+    assert stages.made_with(tmp_path) == {"program": ""}
+    (tmp_path / "part.parquet").write_bytes(old)  # once there are seals, none is let off
+    with pytest.raises(BatchError, match=r"part\.parquet"):
+        stages.read_stage(tmp_path, Sentence)
+
+
+def test_a_damaged_list_of_shards_is_named(tmp_path: Path) -> None:
+    for text in ("[", "{}", "[1]"):
+        (tmp_path / "stage.json").write_text(text, encoding="utf-8")
+        with pytest.raises(DamagedFileError, match=r"stage\.json"):
+            shards_of(tmp_path)
+    (tmp_path / "stage.json").write_text('["gone.parquet"]', encoding="utf-8")
+    with pytest.raises(AccountingError, match=r"gone\.parquet.*stage\.json"):
+        shards_of(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -181,5 +182,5 @@ def test_a_clock_before_the_week_refuses_no_date() -> None:
         url="", final_url="", outlet="", status=200, content_type="", body=b"", fetched_at=wrong,
         raw_sha256="",
     )  # fmt: skip
-    assert stages._read_at(page, week).date() == week.sunday
-    assert stages._read_at(replace(page, fetched_at=right), week) == right
+    assert stages.read_at(page, week).date() == week.sunday
+    assert stages.read_at(replace(page, fetched_at=right), week) == right
