@@ -49,7 +49,7 @@ def add_routes(shell: Shell, merger: InboxMerger | None) -> None:
 
     @app.get("/health")
     def health() -> Response:
-        well = not store.broken and (merger is None or not merger.error)
+        well = not (store.broken or store.unwritten) and (merger is None or not merger.error)
         facts = {"status": "ok" if well else "failing", "waiting": waiting(inbox) if inbox else 0}
         return JSONResponse(facts, status_code=200 if well else 503)
 

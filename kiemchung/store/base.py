@@ -37,6 +37,7 @@ class OpenFile:
         self._daily = round(daily)
         self._closed = False
         self._idle: list[duckdb.DuckDBPyConnection] = []
+        self.unwritten = ""  # why the latest write failed; empty when it did not
         self.broken = ""  # why the database cannot go on; the owner process has to end then
 
     def __enter__(self) -> Self:
@@ -73,9 +74,10 @@ class OpenFile:
             raise StoreError("the store is closed", where=str(self.path))
         if self.broken:  # its answers mean nothing any more
             raise self._failed(self.broken)
-        cursor = self._take()
+        cursor = None
         fit = False
         try:
+            cursor = self._take()
             yield cursor
             fit = True
         except (duckdb.OperationalError, duckdb.InternalError, duckdb.FatalException) as error:
@@ -86,11 +88,15 @@ class OpenFile:
                     where=str(self.path),
                     remedy="give the machine more memory, or split the batch",
                 ) from error
-            if isinstance(error, duckdb.FatalException | duckdb.InternalException):
+            fatal = isinstance(error, duckdb.FatalException | duckdb.InternalException)
+            # A checkpoint that finds no room is an ordinary IOException; only the words tell.
+            if fatal or "has been invalidated" in text:
                 self.broken = text
             raise self._failed(text) from error
         finally:
-            if fit and len(self._idle) < IDLE_CURSORS:
+            if cursor is None:
+                pass
+            elif fit and len(self._idle) < IDLE_CURSORS:
                 self._idle.append(cursor)
             else:  # a transaction may hang in one that failed
                 cursor.close()
@@ -113,9 +119,18 @@ class OpenFile:
 
     @contextmanager
     def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """One transaction on people's tables, durable when it returns."""
-        with self._people, self._cursor() as cursor, transaction(cursor):
-            yield cursor
+        """One transaction on people's tables, durable when it returns.
+
+        A commit that finds no room is taken back whole; the next one may have room again.
+        """
+        try:
+            with self._people, self._cursor() as cursor, transaction(cursor):
+                yield cursor
+        except StoreError as error:
+            if isinstance(error.__cause__, duckdb.Error):
+                self.unwritten = error.message
+            raise
+        self.unwritten = ""
 
     def _read(self, query: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
         def ask() -> list[dict[str, Any]]:
