@@ -355,7 +355,6 @@ def scrapy_settings(job: dict[str, Any], outlets: Sequence[Outlet]) -> dict[str,
         "KIEMCHUNG_ALLOWED_ADDRESSES": job["allowed"],
         "KIEMCHUNG_PROXY": job.get("outbound_proxy", ""),
         "KIEMCHUNG_MAX_HOLD": MAX_HOLD,
-        "KIEMCHUNG_WITHDRAWN": sorted(tombstones.hashes(Path(job["data_dir"]))),
     }
 
 
@@ -415,7 +414,8 @@ def _crawl(job_file: Path) -> int:
     data_dir = Path(job["data_dir"])
     ledger = Ledger(ledger_path(data_dir))
     store = archive.Archive(data_dir / "archive", job["run_id"])
-    process = AsyncCrawlerProcess(scrapy_settings(job, list(outlets.values())))
+    withdrawn = {"KIEMCHUNG_WITHDRAWN": sorted(tombstones.hashes(data_dir))}
+    process = AsyncCrawlerProcess(scrapy_settings(job, list(outlets.values())) | withdrawn)
     crawler = process.create_crawler(OutletSpider)
     process.crawl(
         crawler,

@@ -70,10 +70,10 @@ _RUN: Final = re.compile(r"\d(?:[ .\-–()]{0,2}\d){5}")
 _BEFORE: Final = 120
 _BEHIND: Final = 80
 _UNIT: Final = (
-    r"(?:đồng|đ\b|vnđ|vnd|usd|triệu|tỷ|tỉ|nghìn|ngàn|trăm|%|tấn|tạ|kg|ha\b|m2|m²|m3|km|lít|thẻ"
-    r"|người|máy|chiếc|cái|thuê bao|hộ|thành viên|hợp tác xã|htx|tài khoản|lượt|giao dịch|khách"
-    r"|cuộc|con|bộ|sản phẩm|đơn|hồ sơ|công dân|cổ phiếu|cp\b|lao động|cây|trường hợp|số\b"
-    r"|đô la)(?!\w)"
+    r"(?-i:đồng|đ\b|vnđ|vnd|usd|VNĐ|VND|USD|triệu|tỷ|tỉ|nghìn|ngàn|trăm|%|tấn|tạ|kg|ha\b|m2|m²|m3"
+    r"|km|lít|thẻ|người|máy|chiếc|cái|thuê bao|hộ|thành viên|hợp tác xã|htx|tài khoản|lượt"
+    r"|giao dịch|khách|cuộc|con|bộ|sản phẩm|đơn|hồ sơ|công dân|cổ phiếu|cp\b|lao động|cây"
+    r"|trường hợp|số\b|đô la)(?!\w)"
 )
 _NO_UNIT: Final = rf"(?!\s?{_UNIT})"
 _LEFT: Final = r"(?<![\w/@])(?<!\w-)(?<!\d[.,\-–])"

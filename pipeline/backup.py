@@ -146,6 +146,8 @@ def _copy_ledger(source: Path, target: Path) -> None:
         closing(sqlite3.connect(target)) as new,
     ):
         old.backup(new, pages=1_000, sleep=0.01)
+        # One file: in WAL mode the mere reading of a backup would put files beside it.
+        new.execute("PRAGMA journal_mode=DELETE")
         (found,) = new.execute("PRAGMA integrity_check").fetchone()
     if found != "ok":
         raise StoreError(

@@ -39,6 +39,7 @@ class OpenFile:
         self._daily = round(daily)
         self._closed = False
         self._idle: list[duckdb.DuckDBPyConnection] = []
+        self.unwritten = ""  # why the latest write failed; empty when it did not
         self.broken = ""  # why the database cannot go on; the owner process has to end then
 
     def __enter__(self) -> Self:
@@ -124,11 +125,20 @@ class OpenFile:
 
     @contextmanager
     def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """One transaction on people's tables, durable when it returns."""
-        with self._people, self._cursor() as cursor:
-            with transaction(cursor):
-                yield cursor
-            self._seal.note()
+        """One transaction on people's tables, durable when it returns.
+
+        A commit that finds no room is taken back whole; the next one may have room again.
+        """
+        try:
+            with self._people, self._cursor() as cursor:
+                with transaction(cursor):
+                    yield cursor
+                self._seal.note()
+        except StoreError as error:
+            if isinstance(error.__cause__, duckdb.Error):
+                self.unwritten = error.message
+            raise
+        self.unwritten = ""
 
     def _read(self, query: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
         def ask() -> list[dict[str, Any]]:

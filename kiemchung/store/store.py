@@ -902,9 +902,10 @@ class Store(People):
         dest.parent.mkdir(parents=True, exist_ok=True)
         need_room(dest.parent, self.path.stat().st_size, "a backup")
         temporary = dest.with_name(f".{dest.name}.{os.getpid()}.tmp")
-        temporary.unlink(missing_ok=True)
-        try:
-            with self._merging, self._room(MERGING), self._cursor() as cursor:
+
+        def copy() -> None:
+            temporary.unlink(missing_ok=True)
+            with self._cursor() as cursor:
                 attach(cursor, temporary, "kiemchung_backup")
                 try:
                     with written_back(temporary):
@@ -912,6 +913,10 @@ class Store(People):
                         cursor.execute("CHECKPOINT kiemchung_backup")
                 finally:
                     cursor.execute("DETACH kiemchung_backup")
+
+        try:
+            with self._merging:
+                self._with_room(copy)
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
             temporary.chmod(0o600)  # it holds accounts
