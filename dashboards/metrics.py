@@ -30,7 +30,8 @@ from kiemchung.store.gauges import Gauges, gauges
 from kiemchung.store.inbox import QUARANTINE, waiting
 from kiemchung.store.rows import RunRow
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a time of birth beside every series doubles them for nothing
+# A time of birth beside every series would double them for nothing.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 KEPT_SECONDS: Final = 15.0
 REQUEST_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
