@@ -9,6 +9,7 @@ of what it reads, so a shard carries its own SHA-256.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -32,6 +33,7 @@ _MARK: Final = b"kiemchung-sha256"
 _SEAL_BYTES: Final = len(_MARK) + 32
 
 
+@functools.cache
 def _optional(annotation: Any) -> tuple[Any, bool]:  # noqa: ANN401  a type hint has no narrower type
     """Return the annotation without ``None``, and whether it had it."""
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
@@ -56,7 +58,7 @@ def _arrow_type(annotation: Any) -> pa.DataType:  # noqa: ANN401
 
 def arrow_schema(cls: type[Any]) -> pa.Schema:
     """Return the Parquet schema of a dataclass."""
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     return pa.schema(
         [
             pa.field(f.name, _arrow_type(hints[f.name]), nullable=_optional(hints[f.name])[1])
@@ -87,16 +89,34 @@ def _cell(value: Any) -> Any:  # noqa: ANN401
 
 def to_table(rows: Iterable[T], cls: type[T]) -> pa.Table:
     """Return ``rows`` as an Arrow table in their own order."""
-    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    schema = arrow_schema(cls)
     listed = list(rows)
-    columns = {name: [_cell(getattr(row, name)) for row in listed] for name in names}
-    return pa.table(columns, schema=arrow_schema(cls))
+    hints = _hints(cls)
+    columns = {}
+    for name in schema.names:
+        values = [getattr(row, name) for row in listed]
+        columns[name] = values if hints[name] in _AS_IT_IS else [_cell(v) for v in values]
+    return pa.table(columns, schema=schema)
+
+
+_AS_IT_IS: Final = (str, int, float, bool)
+
+
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    if cls not in _known_hints:  # taken apart once: a row of a shard asks for them
+        _known_hints[cls] = typing.get_type_hints(cls)
+    return _known_hints[cls]
+
+
+_known_hints: Final[dict[type[Any], dict[str, Any]]] = {}
 
 
 def _revive(value: Any, annotation: Any) -> Any:  # noqa: ANN401
     plain, optional = _optional(annotation)
     if value is None and optional:
         return None
+    if plain in _AS_IT_IS:
+        return value
     origin = typing.get_origin(plain)
     if origin is tuple:
         item = typing.get_args(plain)[0]
@@ -105,7 +125,7 @@ def _revive(value: Any, annotation: Any) -> Any:  # noqa: ANN401
         item = typing.get_args(plain)[1]
         return {key: _revive(v, item) for key, v in value.items()}
     if dataclasses.is_dataclass(plain) and isinstance(plain, type):
-        hints = typing.get_type_hints(plain)
+        hints = _hints(plain)
         return plain(**{key: _revive(v, hints[key]) for key, v in value.items()})
     if plain is datetime:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -119,23 +139,25 @@ def _revive(value: Any, annotation: Any) -> Any:  # noqa: ANN401
 
 def from_table(table: pa.Table, cls: type[T]) -> list[T]:
     """Return the rows of ``table`` as values of ``cls``; the inverse of `to_table`."""
-    hints = typing.get_type_hints(cls)
-    nested = {
-        name
-        for name, hint in hints.items()
-        if typing.get_origin(_optional(hint)[0]) in (tuple, dict)
-        or dataclasses.is_dataclass(_optional(hint)[0])
-    }
-    rows = []
-    for record in table.to_pylist():
-        values = {
-            name: _revive(
-                json.loads(cell) if name in nested and cell is not None else cell, hints[name]
-            )
-            for name, cell in record.items()
-        }
-        rows.append(cls(**values))
-    return rows
+    hints = _hints(cls)
+    columns = []
+    for name in table.column_names:
+        cells = table.column(name).to_pylist()
+        hint = hints[name]
+        if hint in _AS_IT_IS:
+            columns.append(cells)
+        elif _is_json(hint):
+            columns.append([None if c is None else _revive(json.loads(c), hint) for c in cells])
+        else:
+            columns.append([_revive(c, hint) for c in cells])
+    names = table.column_names
+    return [cls(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
+
+
+@functools.cache
+def _is_json(hint: Any) -> bool:  # noqa: ANN401
+    plain = _optional(hint)[0]
+    return typing.get_origin(plain) in (tuple, dict) or dataclasses.is_dataclass(plain)
 
 
 def write_bytes_atomically(path: Path, data: bytes) -> None:
