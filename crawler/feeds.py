@@ -347,13 +347,13 @@ def parse_listing(body: bytes, *, base: str, outlet: Outlet, encoding: str = "ut
         raise PageError("not_a_listing", str(error)) from error
     seen: dict[str, None] = {}
     for href in tree.xpath("//a/@href"):
-        url = urljoin(base, str(href).strip())
+        url = _joined(base, str(href).strip())
         if url.startswith(("http://", "https://")) and outlet.is_article(url):
             seen.setdefault(url.split("#")[0], None)
     following = tree.xpath("//a[@rel='next']/@href | //link[@rel='next']/@href")
     for selector in outlet.listing_next:
         following = [e.get("href") for e in tree.cssselect(selector)] or following
-    more = [urljoin(base, str(h)) for h in following if h][:1]
+    more = [_joined(base, str(h)) for h in following if h][:1]
     return Listing(
         entries=tuple(
             Entry(url=u, published=None, date_reason="listing") for u in list(seen)[:MAX_ENTRIES]

@@ -25,10 +25,11 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from pathlib import Path
+from string import Formatter
 from typing import Any, Final
 from urllib.parse import quote_plus, urlsplit
 from zoneinfo import ZoneInfo
@@ -281,6 +282,8 @@ def _toml(path: Path) -> dict[str, Any]:
         raise OutletFileError(
             f"not TOML: {error}", where=str(path), remedy="correct the line that is named"
         ) from error
+    except RecursionError as error:
+        raise OutletFileError("not TOML: nested too deep", where=str(path)) from error
     except UnicodeDecodeError as error:
         raise OutletFileError("not UTF-8", where=str(path), remedy="save it as UTF-8") from error
     except OSError as error:
@@ -495,23 +498,31 @@ def _check_patterns(values: Mapping[str, Any], path: Path) -> None:
     for key in ("article_pattern", "id_pattern"):
         try:
             re.compile(values.get(key, ""))
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:  # "a{9999999999}", "((((..."
             raise _wrong(path, key, f"no regular expression: {error}") from error
     for selector in values.get("listing_next", ()):
         _check_css("listing_next", selector, path)
 
 
 def _check_sitemaps(sitemaps: tuple[str, ...], path: Path) -> None:
+    remedy = "{year}, {month} and {month:02} are filled in, nothing else"
     for template in sitemaps:
-        try:
-            template.format(year=2026, month=1)
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
-            raise _wrong(
-                path,
-                "sitemaps",
-                f"{template!r}: {error!r}",
-                remedy="{year}, {month} and {month:02} are filled in, nothing else",
-            ) from error
+        _check_places(
+            "sitemaps", template, {"year": ("",), "month": ("", "02", "02d")}, path, remedy
+        )
+
+
+def _check_places(
+    key: str, template: str, known: Mapping[str, Sequence[str]], path: Path, remedy: str
+) -> None:
+    """Refuse every place that is not filled in, and widths that would fill the memory."""
+    try:
+        places = [p for p in Formatter().parse(template) if p[1] is not None]
+    except ValueError as error:
+        raise _wrong(path, key, f"{template!r}: {error}", remedy=remedy) from error
+    for _, name, spec, conversion in places:
+        if name not in known or (spec or "") not in known[name] or conversion:
+            raise _wrong(path, key, f"{template!r}: no place {{{name}}}", remedy=remedy)
 
 
 def _check_extractor(name: str, path: Path) -> None:
@@ -522,13 +533,9 @@ def _check_extractor(name: str, path: Path) -> None:
 
 
 def _check_search(template: str, path: Path) -> None:
-    try:
-        filled = template.format(query="a")
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
-        raise _wrong(
-            path, "search", f"{template!r}: {error!r}", remedy="{query} is filled in, nothing else"
-        ) from error
-    if template and filled == template:
+    remedy = "{query} is filled in, nothing else"
+    _check_places("search", template, {"query": ("",)}, path, remedy)
+    if template and template.format(query="a") == template:
         raise _wrong(path, "search", "has no place for the word", remedy='such as "/tim?q={query}"')
 
 

@@ -168,6 +168,9 @@ def _composed(pieces: list[tuple[str, int, int]], removed: Counter[str]) -> Cano
                 removed["excess_marks"] += len(cluster) - MAX_MARKS - 1
                 cluster = cluster[: MAX_MARKS + 1]
             composed = unicodedata.normalize("NFC", "".join(c for c, _, _ in cluster))
+            if len(composed) > MAX_MARKS + 1:  # NFC takes some letters apart (U+0958)
+                removed["excess_marks"] += len(composed) - MAX_MARKS - 1
+                composed = composed[: MAX_MARKS + 1]
             start, end = pieces[i][1], pieces[j - 1][2]
             for character in composed:
                 out.append(_ETH.get(character, character))

@@ -83,7 +83,7 @@ def read_set(path: Path, field: str) -> list[Pair]:
                 kind=str(row.get("kind") or path.stem),
                 group=str(row.get("group") or digest(str(row.get("context", evidence)))),
             )  # fmt: skip
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise RecordError(
                 f"not a pair: {error!r}",
                 where=f"{path}:{number}",

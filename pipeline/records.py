@@ -25,6 +25,8 @@ def parse_line(line: str, where: str, fields: Sequence[str]) -> dict[str, str]:
             where=where,
             remedy="one object a line",
         ) from error
+    except (RecursionError, ValueError) as error:  # nested too deep, or a number of 5,000 digits
+        raise RecordError(f"not JSON that can be read: {error}", where=where) from error
     if not isinstance(row, dict):
         raise RecordError("not a JSON object", where=where, remedy="one object a line")
     values = {}

@@ -638,6 +638,8 @@ class Store(People):
         """
         if decision is Decision.SKIPPED:
             raise InputError("to skip is no conclusion", remedy="use decide()")
+        if self._repeated(form_token):
+            return False
         self._hold(account, mention_key)
         with self._writing() as cursor:
             known = self._check(cursor, account, mention_key, decision, cited_passages)
@@ -709,6 +711,8 @@ class Store(People):
             LeaseError: somebody else has the claim open.
             InputError: unknown mention, nothing cited for REFUTED, or a passage not shown.
         """
+        if self._repeated(form_token):
+            return None
         claim_id = self._hold(account, mention_key)
         with self._writing() as cursor:
             known = self._check(cursor, account, mention_key, decision, cited_passages)
@@ -819,6 +823,16 @@ class Store(People):
             ],
         )  # fmt: skip
         return int(row[0])
+
+    def _repeated(self, form_token: str) -> bool:
+        """Whether this form was sent before, asked before a lease is touched.
+
+        Somebody who sends a form twice has the next claim open already and keeps it.
+        """
+        if not self.acts.sent(form_token):
+            return False
+        with self._cursor() as cursor:
+            return self._sent_before(cursor, form_token)
 
     def _sent_before(self, cursor: duckdb.DuckDBPyConnection, form_token: str) -> bool:
         if not form_token:

@@ -176,6 +176,18 @@ def test_the_queue_of_others_passes_over_what_one_has_open(store: Store) -> None
     assert not store.open_item(two, following)
 
 
+def test_a_form_sent_twice_leaves_the_next_claim_in_hand(store: Store) -> None:
+    one, two = sign_up(store, "an"), sign_up(store, "binh")
+    first, second = (e.mention_key for e in store.queue(one)[:2])
+    assert store.choose(one, first, Decision.SUPPORTED, form_token="a")
+    assert store.decide(one, first, Decision.SUPPORTED, form_token="b")
+    assert store.open_item(one, second)
+    assert store.decide(one, first, Decision.SUPPORTED, form_token="b") is None
+    assert not store.choose(one, first, Decision.SUPPORTED, form_token="a")
+    assert not store.open_item(two, second)
+    assert store.open_item(two, first)
+
+
 def test_a_reader_takes_nothing(store: Store) -> None:
     reader, one = sign_up(store, "xem", "reader"), sign_up(store, "an")
     key = store.queue(reader)[0].mention_key
