@@ -195,7 +195,7 @@ def _mark_stages(say: Callable[[str], None]) -> None:
     for stage in ("extract", "analyse", "judge"):
         marked(stages, stage, stage)
     marked(judging.Judge, "load", "load")
-    marked(weekly, "write_batch", "inbox")
+    marked(weekly, "write_tables", "inbox")
     marked(weekly, "open_store", "open")
     marked(stores.Store, "merge_inbox", "merge")
     marked(stores, "merge", "merge", after="checkpoint")

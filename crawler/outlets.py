@@ -521,7 +521,7 @@ def _check_places(
     except ValueError as error:
         raise _wrong(path, key, f"{template!r}: {error}", remedy=remedy) from error
     for _, name, spec, conversion in places:
-        if name not in known or (spec or "") not in known[name] or conversion:
+        if not name or name not in known or (spec or "") not in known[name] or conversion:
             raise _wrong(path, key, f"{template!r}: no place {{{name}}}", remedy=remedy)
 
 

@@ -64,10 +64,10 @@ class Readiness:
             return dict(self._kept)
 
     def _cheap(self) -> dict[str, bool]:
-        store = answers(self._store) and not self._store.unwritten  # the last commit found no room
+        store = answers(self._store)
         return {
-            "store": store,
-            "schema": answers(self._store) and schema_current(self._store),
+            "store": store and not self._store.unwritten,  # the last commit found no room
+            "schema": store and schema_current(self._store),
             "inbox": self._merger is None or (self._merger.alive and not self._merger.error),
             "disk": _well(lambda: shutil.disk_usage(self._store.path.parent).free >= LEAST_FREE),
         }

@@ -22,6 +22,9 @@ _FORMS: Final[tuple[tuple[str, str], ...]] = (
     # Of the run.
     ("pages_quarantined", r"\d+ of \d+ pages quarantined"),
     ("pending", r"\d+ addresses still pending"),
+    ("wrong_clock", "the clock was wrong: "),
+    ("other_configuration", "the week was run with another configuration before"),
+    ("other_outlet_file", "the run was begun with another file of the outlet "),
     ("unreadable_history", "unreadable history: "),
     ("not_delivered", "report not delivered by "),
     # Of an outlet beside its own past (crawler.health).
@@ -38,7 +41,8 @@ KINDS: Final = tuple(kind for kind, _ in _FORMS)
 _PATTERNS: Final = tuple((kind, re.compile(form)) for kind, form in _FORMS)
 _OUTLET: Final = re.compile(r"[a-z_ ]+: ([a-z0-9][a-z0-9-]*)(?=[: ])")
 _OF_AN_OUTLET: Final = frozenset(KINDS) - {
-    "pages_quarantined", "pending", "unreadable_history", "not_delivered",
+    "pages_quarantined", "pending", "wrong_clock", "other_configuration", "other_outlet_file",
+    "unreadable_history", "not_delivered",
 }  # fmt: skip
 
 

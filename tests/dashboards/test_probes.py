@@ -88,7 +88,7 @@ def test_each_check_fails_for_its_own_cause(
             answer = client.get("/ready")
     assert answer.status_code == 503
     failing = {name for name, well in answer.json()["checks"].items() if not well}
-    assert failing == ({"store", "schema"} if check == "store" else {check})
+    assert failing == ({"store", "schema", "inbox"} if check == "store" else {check})
 
 
 def test_asking_often_asks_the_store_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
