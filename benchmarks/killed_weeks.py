@@ -17,7 +17,7 @@ from typing import Any
 
 import time_machine
 
-from benchmarks.killing import Job, Starter
+from benchmarks.killing import Job, Server, Starter
 from crawler.ledger import Kind, Ledger, State
 from crawler.run import fetched_pages, ledger_path
 from kiemchung.config import Settings, load_settings
@@ -307,6 +307,31 @@ def undisturbed(folder: Path, sites: Sites, starter: Starter) -> Undisturbed:
     run(starter, sites.job(plain, NEXT))
     wanted[NEXT] = outcome(plain, folder / "wanted-next", NEXT)
     return Undisturbed(base=base, later=later, wanted=wanted, seconds=seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """All that is made once for many disturbances."""
+
+    folder: Path
+    sites: Sites
+    plain: Undisturbed
+    starters: tuple[Server, ...]
+
+
+@contextmanager
+def ready(folder: Path, *, servers: int = 1) -> Iterator[Ready]:
+    """Serve the sites, start the servers of runs and run the weeks without a kill."""
+    starters: list[Server] = []
+    try:
+        for _ in range(servers):
+            starters.append(Server())
+        with Sites(folder / "sites") as sites:
+            plain = undisturbed(folder, sites, starters[0])
+            yield Ready(folder=folder, sites=sites, plain=plain, starters=tuple(starters))
+    finally:
+        for starter in starters:
+            starter.close()
 
 
 def run(starter: Starter, job: Job) -> int:
