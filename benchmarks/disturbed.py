@@ -44,11 +44,16 @@ CLOCKS = {
 
 
 class Told(dict[str, Any]):
-    """Tells each result as it comes."""
+    """Tells each result as it comes, and how many violations there have been by then."""
+
+    def __init__(self, violations: Violations) -> None:
+        super().__init__()
+        self._violations = violations
 
     def __setitem__(self, case: str, result: Any) -> None:  # noqa: ANN401
         super().__setitem__(case, result)
-        sys.stderr.write(f"{case}: {result}\n")
+        count = sum(self._violations.counts.values())
+        sys.stderr.write(f"{case}: {result}, {count} violations\n")
 
 
 def ends(at: Ready, data: Path, violations: Violations) -> None:
@@ -205,7 +210,8 @@ def two_at_once(
 
 def disturb(at: Ready, *, seed: int, few: bool = False) -> dict[str, Any]:
     """Go through all cases; with ``few`` only one of those that are quick and need no rights."""
-    violations, found = Violations(), Told()
+    violations = Violations()
+    found = Told(violations)
     sizes = [60_000] if few else [2_000, 20_000, 60_000, 200_000, 1_000_000, 3_000_000]
     found["file_limit"] = file_limit(at, violations, sizes)
     found["taken_store"] = taken_store(at, violations)

@@ -136,11 +136,13 @@ def review(data: Path, wanted: list[str]) -> None:
     with opened(data) as store:
         account = store.authenticate(REVIEWER, "mat khau dai cua an 1")
         assert account is not None
-        entries = store.queue(account, view="all")
-        items = [i for e in entries for k in e.mention_keys if (i := store.item(k)) is not None]
-        by_id = {i.mention.mention_id: i for i in items}
+        keys = {
+            r["mention_id"]: r["mention_key"]
+            for r in store._read("SELECT mention_id, mention_key FROM mention")
+        }
         for mention_id in wanted:
-            item = by_id[mention_id]
+            item = store.item(keys[mention_id])
+            assert item is not None
             store.decide(
                 account,
                 item.mention_key,

@@ -10,6 +10,9 @@ import sys
 import textwrap
 from pathlib import Path
 
+import duckdb
+import pytest
+
 from kiemchung.domain import Decision
 from kiemchung.errors import StoreError
 from kiemchung.store import open_store
@@ -90,3 +93,24 @@ def test_a_flipped_write_ahead_log_is_refused_or_changes_nothing(tmp_path: Path)
             remedies.append(error.remedy)
     assert len(remedies) >= FLIPS // 2
     assert all("restore" in remedy for remedy in remedies)
+
+
+def test_a_checkpoint_without_room_ends_the_store_in_our_words(tmp_path: Path) -> None:
+    """After it DuckDB refuses the file to every new cursor, not only to the one that wrote."""
+    store = open_store(tmp_path / "k.duckdb")
+    text = 'IO Error: Database "store" has been invalidated because checkpointing failed.'
+
+    class Refused:
+        def cursor(self) -> object:
+            raise duckdb.IOException(text)
+
+    real, store._connection = store._connection, Refused()  # type: ignore[assignment]
+    store._idle.clear()
+    try:
+        with pytest.raises(StoreError, match="invalidated") as caught:
+            store.counts()
+        assert "make room" in caught.value.remedy
+        assert "invalidated" in store.broken  # so that a server ends and is started again
+    finally:
+        store._connection = real
+        store.close()
