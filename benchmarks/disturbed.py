@@ -23,17 +23,16 @@ from typing import Any
 
 from benchmarks.killed_weeks import (
     KILLED,
-    Sites,
-    Undisturbed,
+    Ready,
     Violations,
     check,
     opened,
     outcome,
+    ready,
     review,
     run,
-    undisturbed,
 )
-from benchmarks.killing import Server, Starter
+from benchmarks.killing import Starter
 
 CLOCKS = {
     "years back": "2001-01-01T00:00+00:00",
@@ -45,20 +44,24 @@ CLOCKS = {
 
 
 class Told(dict[str, Any]):
-    """Tells each result as it comes."""
+    """Tells each result as it comes, and how many violations there have been by then."""
+
+    def __init__(self, violations: Violations) -> None:
+        super().__init__()
+        self._violations = violations
 
     def __setitem__(self, case: str, result: Any) -> None:  # noqa: ANN401
         super().__setitem__(case, result)
-        sys.stderr.write(f"{case}: {result}\n")
+        count = sum(self._violations.counts.values())
+        sys.stderr.write(f"{case}: {result}, {count} violations\n")
 
 
-def ends(data: Path, folder: Path, plain: Undisturbed, sites: Sites, starter: Starter,
-         violations: Violations) -> None:  # fmt: skip
+def ends(at: Ready, data: Path, violations: Violations) -> None:
     """Start once more, undisturbed, and look at what there is."""
-    run(starter, sites.job(data, KILLED))
-    review(data, plain.later)
-    found = outcome(data, folder / "found", KILLED)
-    check(data, KILLED, found, plain.wanted[KILLED], sites, violations)
+    run(at.starters[0], at.sites.job(data, KILLED))
+    review(data, at.plain.later)
+    found = outcome(data, at.folder / "found", KILLED)
+    check(data, KILLED, found, at.plain.wanted[KILLED], at.sites, violations)
 
 
 def refused(starter: Starter, job: Any) -> str:  # noqa: ANN401
@@ -92,80 +95,76 @@ def small_disk(data: Path, room: int) -> Iterator[Callable[[], None]]:
         data.rmdir()
 
 
-def full_disk(folder: Path, sites: Sites, plain: Undisturbed, starter: Starter,
-              violations: Violations, rooms: list[int]) -> dict[str, Any]:  # fmt: skip
+def full_disk(at: Ready, violations: Violations, rooms: list[int]) -> dict[str, Any]:
     """Run with so many bytes left; what fails says so, and with room the run goes on."""
     told: dict[str, int] = {"failed": 0, "finished": 0}
     odd = []
     for number, room in enumerate(rooms):
-        data = folder / f"full-{number}"
-        shutil.copytree(plain.base, data)
+        data = at.folder / f"full-{number}"
+        shutil.copytree(at.plain.base, data)
         with small_disk(data, room) as make_room:
-            job = sites.job(data, KILLED)
-            starter.start(job)
-            finished = starter.end() in (0, 2)
+            job = at.sites.job(data, KILLED)
+            at.starters[0].start(job)
+            finished = at.starters[0].end() in (0, 2)
             told["finished" if finished else "failed"] += 1
-            if not finished and (strange := refused(starter, job)):
+            if not finished and (strange := refused(at.starters[0], job)):
                 odd.append(f"{room} bytes: {strange}")
             make_room()
-            ends(data, folder, plain, sites, starter, violations)
+            ends(at, data, violations)
     return {"disks": len(rooms), **told, "not_told_in_one_line": odd}
 
 
-def file_limit(folder: Path, sites: Sites, plain: Undisturbed, starter: Starter,
-               violations: Violations, limits: list[int]) -> dict[str, Any]:  # fmt: skip
+def file_limit(at: Ready, violations: Violations, limits: list[int]) -> dict[str, Any]:
     """The same by RLIMIT_FSIZE, which needs no rights: no file may be longer than ``limits``."""
     told: dict[str, int] = {"failed": 0, "finished": 0}
     odd = []
     for number, limit in enumerate(limits):
-        data = folder / f"limit-{number}"
-        shutil.copytree(plain.base, data)
-        job = sites.job(data, KILLED, file_limit=limit)
-        starter.start(job)
-        finished = starter.end() in (0, 2)
+        data = at.folder / f"limit-{number}"
+        shutil.copytree(at.plain.base, data)
+        job = at.sites.job(data, KILLED, file_limit=limit)
+        at.starters[0].start(job)
+        finished = at.starters[0].end() in (0, 2)
         told["finished" if finished else "failed"] += 1
-        if not finished and (strange := refused(starter, job)):
+        if not finished and (strange := refused(at.starters[0], job)):
             odd.append(f"{limit} bytes: {strange}")
-        ends(data, folder, plain, sites, starter, violations)
+        ends(at, data, violations)
         shutil.rmtree(data)
     return {"limits": len(limits), **told, "not_told_in_one_line": odd}
 
 
-def taken_store(folder: Path, sites: Sites, plain: Undisturbed, starter: Starter,
-                violations: Violations) -> dict[str, Any]:  # fmt: skip
+def taken_store(at: Ready, violations: Violations) -> dict[str, Any]:
     """Run while this process owns the store, and conclude claims meanwhile."""
-    data = folder / "taken"
-    shutil.copytree(plain.base, data)
-    job = sites.job(data, KILLED)
+    data = at.folder / "taken"
+    shutil.copytree(at.plain.base, data)
+    job = at.sites.job(data, KILLED)
     with opened(data) as store:
         begun = time.monotonic()
-        starter.start(job)
-        code = starter.end()
+        at.starters[0].start(job)
+        code = at.starters[0].end()
         seconds = time.monotonic() - begun
         out = json.loads(job.told()[0])
         assert store.counts()["runs"] == 1
     named = any(str(os.getpid()) in note for note in out["notes"])
     violations.add("next_runs_failed", int(code not in (0, 2) or out["published"] or not named))
-    review(data, plain.later)
-    ends(data, folder, plain, sites, starter, violations)
+    review(data, at.plain.later)
+    ends(at, data, violations)
     return {"exit_code": code, "published": out["published"], "names_the_process": named,
             "seconds": round(seconds, 1)}  # fmt: skip
 
 
-def wrong_clocks(folder: Path, sites: Sites, plain: Undisturbed, starter: Starter,
-                 violations: Violations) -> dict[str, Any]:  # fmt: skip
+def wrong_clocks(at: Ready, violations: Violations) -> dict[str, Any]:
     """Run with the clock elsewhere: week and run stay, nothing is lost, the alarm names it."""
     told = {}
     for number, (name, now) in enumerate(CLOCKS.items()):
-        data = folder / f"clock-{number}"
-        shutil.copytree(plain.base, data)
-        job = sites.job(data, KILLED, now=now)
-        run(starter, job)
+        data = at.folder / f"clock-{number}"
+        shutil.copytree(at.plain.base, data)
+        job = at.sites.job(data, KILLED, now=now)
+        run(at.starters[0], job)
         out = json.loads(job.told()[0])
-        review(data, plain.later)
-        found = outcome(data, folder / "found", KILLED)
+        review(data, at.plain.later)
+        found = outcome(data, at.folder / "found", KILLED)
         masked = Violations()
-        check(data, KILLED, found, plain.wanted[KILLED], sites, masked)
+        check(data, KILLED, found, at.plain.wanted[KILLED], at.sites, masked)
         same = masked.counts.pop("exports_unlike_undisturbed")
         same += masked.counts.pop("reports_unlike_undisturbed")  # both tell when it was fetched
         rows = masked.counts.pop("rows_unlike_undisturbed")
@@ -182,56 +181,46 @@ def wrong_clocks(folder: Path, sites: Sites, plain: Undisturbed, starter: Starte
     return told
 
 
-def two_at_once(folder: Path, sites: Sites, plain: Undisturbed, starters: list[Starter],
-                violations: Violations, dice: random.Random, times: int) -> dict[str, Any]:  # fmt: skip
+def two_at_once(
+    at: Ready, violations: Violations, dice: random.Random, times: int
+) -> dict[str, Any]:
     """Start the same week twice at once, the second at a random moment of the first."""
     told = {"refused_by_name": 0, "both_finished": 0}
     for number in range(times):
-        data = folder / f"two-{number}"
-        shutil.copytree(plain.base, data)
-        first, second = sites.job(data, KILLED), sites.job(data, KILLED)
-        starters[0].start(first)
-        starters[0].until("start")
-        starters[0].for_seconds(dice.uniform(0.0, 0.8) * sum(plain.seconds.values()))
+        data = at.folder / f"two-{number}"
+        shutil.copytree(at.plain.base, data)
+        first, second = at.sites.job(data, KILLED), at.sites.job(data, KILLED)
+        at.starters[0].start(first)
+        at.starters[0].until("start")
+        at.starters[0].for_seconds(dice.uniform(0.0, 0.8) * sum(at.plain.seconds.values()))
         shutil.copyfile(first.out, f"{data}.first")
-        starters[1].start(second)
-        code = starters[1].end()
-        if code == 1 and str(starters[0].pid) in second.told()[1]:
+        at.starters[1].start(second)
+        code = at.starters[1].end()
+        if code == 1 and str(at.starters[0].pid) in second.told()[1]:
             told["refused_by_name"] += 1
         elif code in (0, 2):
             told["both_finished"] += 1  # the first had ended by then
         else:
             violations.add("next_runs_failed", 1, str(second.told()))
-        starters[0].end()
-        ends(data, folder, plain, sites, starters[0], violations)
+        at.starters[0].end()
+        ends(at, data, violations)
         shutil.rmtree(data)
     return {"times": times, **told}
 
 
-def disturb(folder: Path, *, seed: int, few: bool = False) -> dict[str, Any]:
-    """Go through all cases; with ``few`` only the quickest of each."""
-    dice, violations = random.Random(seed), Violations()
-    starters: list[Starter] = [Server(), Server()]
-    found = Told()
-    try:
-        with Sites(folder / "sites") as sites:
-            plain = undisturbed(folder, sites, starters[0])
-            limits = [0, 2_000, 20_000, 60_000, 200_000, 1_000_000, 3_000_000]
-            found["file_limit"] = file_limit(
-                folder, sites, plain, starters[0], violations, limits[3:4] if few else limits[1:]
-            )
-            if os.geteuid() == 0 and not few:
-                rooms = [0, 5_000, 40_000, 100_000, 200_000, 400_000, 800_000, 3_000_000]
-                found["full_disk"] = full_disk(folder, sites, plain, starters[0], violations, rooms)
-            found["taken_store"] = taken_store(folder, sites, plain, starters[0], violations)
-            if not few:
-                found["clocks"] = wrong_clocks(folder, sites, plain, starters[0], violations)
-            found["two_at_once"] = two_at_once(
-                folder, sites, plain, starters, violations, dice, 1 if few else 8
-            )
-    finally:
-        for starter in starters:
-            starter.close()
+def disturb(at: Ready, *, seed: int, few: bool = False) -> dict[str, Any]:
+    """Go through all cases; with ``few`` only one of those that are quick and need no rights."""
+    violations = Violations()
+    found = Told(violations)
+    sizes = [60_000] if few else [2_000, 20_000, 60_000, 200_000, 1_000_000, 3_000_000]
+    found["file_limit"] = file_limit(at, violations, sizes)
+    found["taken_store"] = taken_store(at, violations)
+    if not few:
+        found["two_at_once"] = two_at_once(at, violations, random.Random(seed), 8)
+        found["clocks"] = wrong_clocks(at, violations)
+        if os.geteuid() == 0:
+            rooms = [0, 5_000, 40_000, 100_000, 200_000, 400_000, 800_000, 3_000_000]
+            found["full_disk"] = full_disk(at, violations, rooms)
     return dict(found) | {"violations": violations.counts, "told": violations.told[:20]}
 
 
@@ -240,8 +229,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(disturb(Path(folder), seed=given.seed), indent=1, ensure_ascii=False))
+    with tempfile.TemporaryDirectory() as folder, ready(Path(folder), servers=2) as at:
+        print(json.dumps(disturb(at, seed=given.seed), indent=1, ensure_ascii=False))
 
 
 if __name__ == "__main__":

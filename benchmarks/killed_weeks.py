@@ -17,7 +17,7 @@ from typing import Any
 
 import time_machine
 
-from benchmarks.killing import Job, Starter
+from benchmarks.killing import Job, Server, Starter
 from crawler.ledger import Kind, Ledger, State
 from crawler.run import fetched_pages, ledger_path
 from kiemchung.config import Settings, load_settings
@@ -136,11 +136,13 @@ def review(data: Path, wanted: list[str]) -> None:
     with opened(data) as store:
         account = store.authenticate(REVIEWER, "mat khau dai cua an 1")
         assert account is not None
-        entries = store.queue(account, view="all")
-        items = [i for e in entries for k in e.mention_keys if (i := store.item(k)) is not None]
-        by_id = {i.mention.mention_id: i for i in items}
+        keys = {
+            r["mention_id"]: r["mention_key"]
+            for r in store._read("SELECT mention_id, mention_key FROM mention")
+        }
         for mention_id in wanted:
-            item = by_id[mention_id]
+            item = store.item(keys[mention_id])
+            assert item is not None
             store.decide(
                 account,
                 item.mention_key,
@@ -307,6 +309,31 @@ def undisturbed(folder: Path, sites: Sites, starter: Starter) -> Undisturbed:
     run(starter, sites.job(plain, NEXT))
     wanted[NEXT] = outcome(plain, folder / "wanted-next", NEXT)
     return Undisturbed(base=base, later=later, wanted=wanted, seconds=seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """All that is made once for many disturbances."""
+
+    folder: Path
+    sites: Sites
+    plain: Undisturbed
+    starters: tuple[Server, ...]
+
+
+@contextmanager
+def ready(folder: Path, *, servers: int = 1) -> Iterator[Ready]:
+    """Serve the sites, start the servers of runs and run the weeks without a kill."""
+    starters: list[Server] = []
+    try:
+        for _ in range(servers):
+            starters.append(Server())
+        with Sites(folder / "sites") as sites:
+            plain = undisturbed(folder, sites, starters[0])
+            yield Ready(folder=folder, sites=sites, plain=plain, starters=tuple(starters))
+    finally:
+        for starter in starters:
+            starter.close()
 
 
 def run(starter: Starter, job: Job) -> int:

@@ -261,6 +261,7 @@ def warm_up() -> None:
     import pipeline.cli
     import pipeline.reporting
     import pipeline.weekly  # noqa: F401
+    from dashboards.report import as_html  # noqa: F401
     from nlp.claims import detect
     from pipeline.demo.site import read_articles
 

@@ -16,6 +16,7 @@ import argparse
 import json
 import random
 import shutil
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -26,16 +27,15 @@ from typing import Any
 from benchmarks.killed_weeks import (
     KILLED,
     NEXT,
-    Sites,
-    Undisturbed,
+    Ready,
     Violations,
     check,
     outcome,
+    ready,
     review,
     run,
-    undisturbed,
 )
-from benchmarks.killing import STAGES, Cold, Server, Starter
+from benchmarks.killing import STAGES, Cold, Starter
 
 A_TRIAL = 16
 """Kills of one week; an address in hand at 25 of them would be taken for their cause."""
@@ -93,9 +93,11 @@ def strike(starter: Starter, stage: str, seconds: float, *, group: bool) -> str 
     return where if starter.kill(group=group) else None
 
 
-def trial(number: int, folder: Path, sites: Sites, plain: Undisturbed, starter: Starter,
-          stages: list[str], dice: random.Random, tally: Tally) -> None:  # fmt: skip
+def trial(at: Ready, starter: Starter, stages: list[str], dice: random.Random,
+          tally: Tally) -> None:  # fmt: skip
     """Kill one week as often as there are ``stages``, let it end and look at what it left."""
+    sites, plain, folder = at.sites, at.plain, at.folder
+    number = tally.trials + 1
     data = folder / f"trial-{number}"
     shutil.copytree(plain.base, data)
     gaps = sorted(dice.sample(range(len(stages)), min(len(stages), len(plain.later))))
@@ -133,30 +135,22 @@ def trial(number: int, folder: Path, sites: Sites, plain: Undisturbed, starter: 
             shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
-def kill_weeks(kills: int, *, seed: int, folder: Path, cold: int = 0, a_trial: int = A_TRIAL,
+def kill_weeks(at: Ready, kills: int, *, seed: int, cold: int = 0, a_trial: int = A_TRIAL,
                minutes: float = 0.0) -> dict[str, Any]:  # fmt: skip
     """Kill until there are ``kills``, or ``minutes`` have gone by; return the figures."""
-    dice, tally = random.Random(seed), Tally()
+    dice, tally, cold_starter = random.Random(seed), Tally(), Cold()
     deck = Deck(dice)
     begun = time.monotonic()
-    with Sites(folder / "sites") as sites:
-        starter: Starter = Server()
-        cold_starter = Cold()
-        try:
-            plain = undisturbed(folder, sites, starter)
-            prepared = time.monotonic()
-            number = 0
-            while tally.kills < kills and not (minutes and time.monotonic() - begun > 60 * minutes):
-                number += 1
-                icy = tally.cold < cold
-                stages = deck.hand(min(a_trial, kills - tally.kills))
-                trial(number, folder, sites, plain, cold_starter if icy else starter, stages,
-                      dice, tally)  # fmt: skip
-                said = sum(tally.violations.counts.values())
-                _tell(f"{tally.kills} kills, {tally.trials} weeks, {said} violations")
-        finally:
-            starter.close()
-            cold_starter.close()
+    try:
+        while tally.kills < kills and not (minutes and time.monotonic() - begun > 60 * minutes):
+            icy = min(cold - tally.cold, a_trial)
+            stages = deck.hand(min(icy if icy > 0 else a_trial, kills - tally.kills))
+            starter = cold_starter if icy > 0 else at.starters[0]
+            trial(at, starter, stages, dice, tally)
+            said = sum(tally.violations.counts.values())
+            _tell(f"{tally.kills} kills, {tally.trials} weeks, {said} violations")
+    finally:
+        cold_starter.close()
     return {
         "kills": tally.kills,
         "kills_by_stage": {s: tally.by_stage[s] for s in ("forked", *STAGES) if tally.by_stage[s]},
@@ -168,15 +162,13 @@ def kill_weeks(kills: int, *, seed: int, folder: Path, cold: int = 0, a_trial: i
         "next_weeks_run": tally.next_runs,
         "violations": tally.violations.counts,
         "told": tally.violations.told[:20],
-        "seconds_a_kill": round((time.monotonic() - prepared) / max(1, tally.kills), 2),
+        "seconds_a_kill": round((time.monotonic() - begun) / max(1, tally.kills), 2),
         "seconds": round(time.monotonic() - begun, 1),
         "seed": seed,
     }
 
 
 def _tell(line: str) -> None:
-    import sys
-
     sys.stderr.write(f"\r{line}   ")
     sys.stderr.flush()
 
@@ -193,8 +185,8 @@ def main() -> None:
     memory = Path("/dev/shm")  # a kill leaves the page cache alone, so a disk would only be slower
     home = given.folder or (memory if memory.is_dir() else None)
     folder = Path(tempfile.mkdtemp(prefix="kills-", dir=home))
-    found = kill_weeks(given.kills, seed=given.seed, folder=folder, cold=given.cold,
-                       minutes=given.minutes)  # fmt: skip
+    with ready(folder) as at:
+        found = kill_weeks(at, given.kills, seed=given.seed, cold=given.cold, minutes=given.minutes)
     if found["told"]:
         found["kept"] = str(folder)
     else:

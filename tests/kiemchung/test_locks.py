@@ -28,9 +28,9 @@ with held(Path(sys.argv[1]), what="it"):
 def test_a_second_holder_is_told_who_holds_it(tmp_path: Path) -> None:
     path = tmp_path / "a" / ".lock"
     with held(path, what="run 7"):
-        with pytest.raises(KiemchungError, match=rf"run 7 .* process {os.getpid()}") as caught:
-            with held(path, what="run 7"):
-                pass
+        named = rf"run 7 .* process {os.getpid()}"
+        with pytest.raises(KiemchungError, match=named) as caught, held(path, what="run 7"):
+            pass
         assert caught.value.where == str(path)
         assert caught.value.remedy
     with held(path, what="run 7"):
@@ -49,9 +49,9 @@ def test_a_killed_holder_gives_it_back_and_waiting_ends_then(tmp_path: Path) -> 
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
         begun = time.monotonic()
-        with pytest.raises(KiemchungError, match=str(other.pid)):
-            with held(path, what="it", wait_seconds=0.2):
-                pass
+        refused = pytest.raises(KiemchungError, match=str(other.pid))
+        with refused, held(path, what="it", wait_seconds=0.2):
+            pass
         assert 0.2 <= time.monotonic() - begun < 10
         other.send_signal(signal.SIGKILL)
         with held(path, what="it", wait_seconds=20):

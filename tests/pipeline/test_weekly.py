@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -151,26 +149,6 @@ def test_a_week_that_stops_after_a_stage_goes_on(
     weekly(demo.WEEK, outlets=["sample"], settings=own, only=first)
     weekly(demo.WEEK, outlets=["sample"], settings=own)
     assert facts(own)["flags"] == facts(settings)["flags"]
-
-
-def test_a_week_that_is_killed_goes_on_and_ends_the_same(
-    result: demo.Result, settings: Settings, tmp_path: Path
-) -> None:
-    command = [sys.executable, "-m", "pipeline.cli", "weekly", "--week", "2026-W40",
-               "--outlet", "sample", "--data", str(tmp_path)]  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    for wait in (1.5, 4.0, 6.0):
-        run = subprocess.Popen(
-            command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        time.sleep(wait)
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-    done = subprocess.run([*command, "--json"], env=environment, capture_output=True, text=True)
-    assert done.returncode == 2, done.stderr
-    summary = json.loads(done.stdout)
-    assert summary["accounting"]["stored"] == result.summary.accounting.stored
-    assert facts(load_settings(data_dir=tmp_path))["flags"] == facts(settings)["flags"]
 
 
 def test_a_second_process_on_the_same_run_is_told_who_holds_it(tmp_path: Path) -> None:
