@@ -23,12 +23,15 @@ from typing import Any, Final
 
 from kiemchung.errors import KiemchungError, StoreError, StoreLockedError
 from kiemchung.shards import write_bytes_atomically
+from kiemchung.store.connection import SideLock
 
 LOG = logging.getLogger(__name__)
 FOLDER: Final = "requests"
 POLL_SECONDS: Final = 0.1
 TAKEN_WITHIN: Final = 20.0
 """The owner looks every second; one that has not taken a request by then is none of ours."""
+OWNER_SECONDS: Final = 3.0
+"""After so long without an answer it is looked whether there still is an owner."""
 STALE_SECONDS: Final = 86_400.0
 
 Facts = dict[str, Any]
@@ -72,13 +75,20 @@ def ask(
     asked, taken, answer = (folder / f"{name}{s}" for s in (".json", ".taken", ".answer"))
     text = json.dumps({"action": action, "by": os.getpid(), **facts}, ensure_ascii=False)
     write_bytes_atomically(asked, text.encode("utf-8"))
-    began = time.monotonic()
+    began, waited = time.monotonic(), 0.0
     try:
         while not answer.is_file():
             waited = time.monotonic() - began
             if waited > taken_within and asked.is_file():
                 raise _not_taken(store, pid)
-            if waited > within + taken_within or (waited > 1 and not _alive(pid)):
+            if waited > OWNER_SECONDS and not _owned(store):
+                raise StoreLockedError(
+                    f"process {pid} gave the store up before it answered",
+                    pid=pid,
+                    where=str(store),
+                    remedy="start this command again",
+                )
+            if waited > within + taken_within:
                 raise StoreError(
                     f"{action}: the owner of the store, process {pid}, gave no answer",
                     where=str(store),
@@ -89,7 +99,7 @@ def ask(
     finally:
         for path in (asked, answer):
             path.unlink(missing_ok=True)
-        if not _alive(pid):
+        if waited > OWNER_SECONDS and not _owned(store):
             taken.unlink(missing_ok=True)
     if "error" in done:
         raise StoreError(done["error"], where=done.get("where", ""), remedy=done.get("remedy", ""))
@@ -105,16 +115,15 @@ def _not_taken(store: Path, pid: int | None) -> StoreLockedError:
     )
 
 
-def _alive(pid: int | None) -> bool:
-    if pid is None:
-        return True  # not known, so not known to be gone
+def _owned(store: Path) -> bool:
+    """Whether a process holds the store; its number would say nothing across containers."""
+    lock = SideLock(store)
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
+        lock.acquire(0.0)
+    except StoreLockedError:
         return True
-    return True
+    lock.release()
+    return False
 
 
 def _taken(folder: Path) -> Iterator[tuple[Path, Facts]]:

@@ -221,6 +221,15 @@ def test_a_request_is_answered_once_and_leaves_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "requests").stat().st_mode & 0o077 == 0
 
 
+def test_an_owner_that_goes_away_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "OWNER_SECONDS", 0.1)
+    with pytest.raises(StoreLockedError, match="gave the store up"):
+        requests.ask(tmp_path / "k.duckdb", "backup", {}, pid=1, within=60)
+    assert list((tmp_path / "requests").iterdir()) == []
+
+
 def test_a_request_that_nobody_takes_is_withdrawn(tmp_path: Path) -> None:
     path = tmp_path / "k.duckdb"
     with pytest.raises(StoreLockedError, match="takes no requests"):
