@@ -124,7 +124,7 @@ class _Kept(Collector):
         with self._guard:
             if time.monotonic() >= self._until:
                 try:
-                    self._found = gauges(self._store)
+                    self._found = gauges(self._store, self._found)
                 except StoreError:
                     self._found = None
                 self._until = time.monotonic() + KEPT_SECONDS

@@ -17,6 +17,7 @@ from dashboards.serve import allowed_hosts
 from kiemchung.errors import StoreError
 from kiemchung.logs import logging_to
 from kiemchung.store import Store
+from kiemchung.store.gauges import gauges
 from kiemchung.store.inbox import write_batch
 from tests.batches import FLAG_CLAIM, NEW_PASSAGE, batch
 from tests.dashboards.conftest import PASSWORD, SECRET, Person, enrol
@@ -172,6 +173,27 @@ def test_metrics_count_requests_merges_rows_and_alarms(
     assert {dict(k)["week"] for k in info} == {"2026-W41"}
 
 
+def test_machine_rows_are_counted_once_a_merge_and_peoples_always(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = gauges(store)
+    counted = []
+    count = Store.counts
+    monkeypatch.setattr(Store, "counts", lambda s: counted.append(1) or count(s))
+    enrol(store, "an")
+    again = gauges(store, first)
+    assert counted == []
+    assert again.rows == count(store)
+    assert again.rows["accounts"] == first.rows["accounts"] + 1
+    write_batch(tmp_path / "later", batch(week="2026-W41", quiet=3, suffix="b"))
+    store.merge_inbox(tmp_path / "later")
+    merged = gauges(store, again)
+    assert counted == [1]
+    assert merged.rows == count(store)
+    assert merged.rows["mentions"] > first.rows["mentions"]
+    assert {r.week for r in merged.latest} == {"2026-W41"}
+
+
 def test_no_claim_passage_account_or_address_is_in_the_metrics(store: Store) -> None:
     enrol(store, "nguyen.van.an")
     with client_of(store, Operation(metrics="loopback")) as client:
@@ -187,7 +209,7 @@ def test_no_claim_passage_account_or_address_is_in_the_metrics(store: Store) -> 
 def test_a_store_that_fails_is_a_figure_and_no_error(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: Store) -> None:
+    def fail(*_: object) -> None:
         raise StoreError("the database failed")
 
     monkeypatch.setattr("dashboards.metrics.gauges", fail)
