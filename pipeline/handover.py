@@ -24,11 +24,11 @@ _AGAIN: Final = "delete stage.json beside it and run the week again"
 
 
 def tidy(folder: Path, kept: Iterable[Path]) -> None:
-    """Remove shards that no longer belong to the stage's input."""
+    """Remove shards that no longer belong to the stage's input, and what a killed worker left."""
     wanted = set(kept)
-    for path in folder.glob("*.parquet"):
+    for path in (*folder.glob("*.parquet"), *folder.glob(".*.tmp")):
         if path not in wanted:
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 def finish(folder: Path, shards: Sequence[Path], **made: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -98,6 +99,28 @@ def test_two_processes_write_the_bytes_of_one(alone: RunPlan, judge: Judge, tmp_
     spread = do(tmp_path, Processes(count=2), judge, settings)
     assert len(shards_of(spread.stage("judge"))) >= 4  # so that there was something to share out
     assert files(spread) == files(alone)
+
+
+@pytest.mark.slow
+def test_workers_killed_in_the_middle_of_every_stage_change_no_byte(
+    alone: RunPlan, judge: Judge, tmp_path: Path
+) -> None:
+    killed: dict[str, int] = {}
+
+    def kill_one(stage: str, done: int, total: int) -> None:
+        workers = multiprocessing.active_children()
+        if workers and stage not in killed:
+            killed[stage] = workers[-1].pid or 0
+            workers[-1].kill()
+
+    crew = Processes(count=2)
+    run = plan(WEEK, ["a"], "0" * 64, tmp_path)
+    stages.extract(run, pages(), {}, crew=crew, progress=kill_one)
+    stages.analyse(run, judge.documents, crew=crew, progress=kill_one)
+    settings = load_settings(data_dir=tmp_path)
+    stages.judge(run, judge, crew=crew, settings=settings, progress=kill_one)
+    assert set(killed) == {"extract", "analyse", "judge"}
+    assert files(run) == files(alone)
 
 
 def test_stories_and_order(alone: RunPlan) -> None:
