@@ -16,6 +16,7 @@ import ctypes
 import functools
 import importlib
 import json
+import logging
 import os
 import queue
 import resource
@@ -157,6 +158,9 @@ def _become(module: str, given: list[str], handles: list[int]) -> None:
         for number, handle in enumerate([os.dup(h) for h in handles]):
             os.dup2(handle, number)
         os.closerange(3, 4096)
+        # Handlers that came along would close their handles by number, whatever these are by then.
+        logging.root.handlers.clear()
+        logging._handlerList.clear()  # type: ignore[attr-defined]
         sys.stdin, sys.stdout, sys.stderr = (
             os.fdopen(n, "r" if n == 0 else "w", closefd=False) for n in range(3)
         )
