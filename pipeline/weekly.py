@@ -319,8 +319,7 @@ def weekly(
         if Stage.PUBLISH in only and judge_:
             sample = any(o.sample for o in chosen.values())  # nobody waits for its report
             published = publish(run, settings, judge_, delivering=not sample)
-        if published.merged:
-            expire_pages(run, settings)
+            expire_pages(run, settings)  # a server may merge the run; its pages are not needed
         done = summarise(run, settings, stages_run=only, published=published.merged)
         return replace(done, alarms=(*done.alarms, *published.undelivered))
 
