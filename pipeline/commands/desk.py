@@ -15,6 +15,7 @@ from pipeline.commands.common import (
     Out,
     WeekText,
     emit,
+    existing_path,
     existing_store,
     say,
     settings_for,
@@ -201,6 +202,7 @@ def backup(
     """Write a consistent copy of the store, reviews included."""
     from pipeline.telemetry import watched
 
+    existing_path(data)  # a folder named by mistake gets no log either
     with watched(settings_for(data), "backup"), existing_store(data) as store:
         store.backup(out)
     emit({"backup": str(out)}, as_json=as_json, lines=[str(out)])
