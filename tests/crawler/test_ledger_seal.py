@@ -222,9 +222,9 @@ def test_another_process_that_closes_leaves_the_log_of_this_one(tmp_path: Path) 
 
 
 def test_a_ledger_that_was_replaced_is_not_read_by_its_old_handle(path: Path) -> None:
-    kept = path.read_bytes()
     ledger = Ledger(path)
     ledger.close()
+    kept = path.read_bytes()
     path.unlink()
     path.write_bytes(kept)  # the same bytes in another file: as it was sealed
     again = Ledger(path)
