@@ -2,7 +2,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: run test lint fast clean
+.PHONY: run test lint fast lock audit licences sbom clean
 
 # Set up, run the main job on the embedded sample week, open the review page.
 run:
@@ -24,6 +24,25 @@ lint:
 # The tests of a few seconds, for every save.
 fast:
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not browser and not alone"
+
+# Pin every package anew, with hashes; needs uv. UPGRADE=1 takes the newest versions.
+lock:
+	@$(PYTHON) tools/lock.py $(if $(UPGRADE),--upgrade)
+
+# Known vulnerabilities of every locked package, and bandit. Exit 3: nobody could be asked.
+audit:
+	@test -x .venv-audit/bin/python || $(PYTHON) -m venv .venv-audit
+	@.venv-audit/bin/python -m pip install --quiet --require-hashes -r requirements/audit.txt
+	@.venv-audit/bin/python tools/audit.py
+
+licences:
+	@$(BIN)/python tools/licences.py
+
+# What is inside, for other people's scanners: dist/sbom.json in CycloneDX.
+sbom:
+	@mkdir -p dist
+	@.venv-audit/bin/cyclonedx-py requirements requirements/default.txt --pyproject pyproject.toml \
+	    --output-reproducible --of JSON -o dist/sbom.json
 
 clean:
 	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,11 +1,13 @@
 """Five reviewers over real HTTP while a run of 200,000 judgements is published beside them.
 
     python benchmarks/reviewers.py [--minutes 10] [--claims 1000000] [--judgements 200000]
+    python benchmarks/reviewers.py --backup --minutes 4 --store STORE
 
 A server of its own on loopback holds the store; five browsers without a screen read the queue by
 the same requests that htmx makes, fifteen more are signed in and look on. In the middle a batch is
-moved into the inbox. Printed: errors, latencies of the conclusions (before, during and after the
-merge), lost or doubled conclusions, memory of the server. Exit 1 when a bar is missed.
+moved into the inbox; with ``--backup`` a backup is asked for instead, as `kiemchung backup` does
+beside a server. Printed: errors, latencies of the conclusions (before, during and behind it), lost
+or doubled conclusions, memory of the server. Exit 1 when a bar is missed.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ import psutil  # noqa: E402
 
 from benchmarks import bigstore  # noqa: E402
 from benchmarks.desk import served  # noqa: E402
-from kiemchung.store import open_store  # noqa: E402
+from kiemchung.store import open_store, requests  # noqa: E402
 from kiemchung.store.inbox import waiting, write_batch  # noqa: E402
 
 REVIEWERS: Final = 5
@@ -166,6 +168,7 @@ def main() -> None:
     parser.add_argument(
         "--pause", type=float, default=1.0, help="seconds between two acts of one person"
     )
+    parser.add_argument("--backup", action="store_true", help="back up instead of publishing")
     parser.add_argument("--store", type=Path, help="a copy of it is used; made anew without it")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -178,9 +181,10 @@ def main() -> None:
             weeks = len(store.runs())
         context = multiprocessing.get_context("spawn")
         batch = Path(folder) / "batch"
-        writer = context.Process(target=_write, args=(batch, weeks + 1, given.judgements))
-        writer.start()
-        writer.join()
+        if not given.backup:
+            writer = context.Process(target=_write, args=(batch, weeks + 1, given.judgements))
+            writer.start()
+            writer.join()
         with served(path) as (address, process):
             missed, acts = _measure(given, path, batch, address, process, names)
         code = int(missed) | _check(path, before, acts)
@@ -216,13 +220,18 @@ def _measure(
     for thread in (watcher, *workers):
         thread.start()
     time.sleep(given.minutes * 30)
-    inbox = path.parent / "inbox"
-    inbox.mkdir(exist_ok=True)
     published = time.monotonic()
-    (ready,) = batch.iterdir()
-    ready.rename(inbox / ready.name)
-    while waiting(inbox) and time.monotonic() < until:
-        time.sleep(0.02)
+    if given.backup:
+        out = path.with_name("backup.duckdb")
+        requests.ask(path, "backup", {"out": str(out)}, pid=process.pid, within=600)
+        print(f"backup of {out.stat().st_size / 1e6:.0f} MB")
+    else:
+        inbox = path.parent / "inbox"
+        inbox.mkdir(exist_ok=True)
+        (ready,) = batch.iterdir()
+        ready.rename(inbox / ready.name)
+        while waiting(inbox) and time.monotonic() < until:
+            time.sleep(0.02)
     merged = time.monotonic()
     for thread in workers:
         thread.join()
@@ -231,12 +240,14 @@ def _measure(
     acts = [a for p in people for a in p.acts]
     errors = [e for p in people for e in p.errors]
     conclusions = [a for a in acts if a.kind == "decide"]
-    print(_row("conclusions before the merge", [a for a in conclusions if a.began < published]))
+    what = "backup" if given.backup else "merge"
+    print(_row(f"conclusions before the {what}", [a for a in conclusions if a.began < published]))
     beside = [a for a in conclusions if published <= a.began <= merged + 5]
     print(_row("conclusions beside and 5 s behind", beside))
     print(_row("conclusions after", [a for a in conclusions if a.began > merged + 5]))
     print(_row("blind choices", [a for a in acts if a.kind == "choose"]))
-    print(f"taken over and merged in {merged - published:.1f} s (the inbox is looked at every 3 s)")
+    done = "backed up" if given.backup else "taken over and merged"
+    print(f"{done} in {merged - published:.1f} s")
     print(f"memory of the server: at most {max(memory):.0f} MB with {SESSIONS} sessions")
     print(f"errors: {len(errors)}")
     for error, n in Counter(errors).most_common(5):

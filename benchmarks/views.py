@@ -28,7 +28,7 @@ def fill(store: Store, claims: int, weeks: int) -> None:
             "INSERT INTO run SELECT 1000 + i, 'run-' || i,"
             " '2025-W' || lpad((i + 1)::VARCHAR, 2, '0'), outlets, config_sha256, code_version,"
             " base_version, model_id, accounting, alarms, 0, 0, 0, merged_at"
-            " FROM run, range(?) AS t(i) WHERE run_key = 1",
+            " FROM run, range(?) AS t(i) WHERE run_key = (SELECT min(run_key) FROM run)",
             [weeks],
         )
         cursor.execute(

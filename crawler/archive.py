@@ -9,13 +9,15 @@ from __future__ import annotations
 import io
 import os
 import re
+import struct
+import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
-from isal import igzip
+from isal import igzip, isal_zlib
 from warcio.archiveiterator import ArchiveIterator
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
@@ -23,9 +25,11 @@ from warcio.warcwriter import WARCWriter
 from kiemchung import __version__
 from kiemchung.domain import sha256_hex
 from kiemchung.errors import PageError
+from kiemchung.tombstones import FORGOTTEN
 
 MAX_FILE_BYTES: Final = 1_000_000_000
 """A file is closed above this size and the next one begun; the WARC guidelines' own figure."""
+_PIECE: Final = 1 << 16
 _LEVEL: Final = 2  # of isal: a seventh of the time of zlib's level 6 for 4 % more bytes
 _OF_THE_WIRE: Final = {"content-encoding", "transfer-encoding", "content-length", "set-cookie"}
 _NAME: Final = re.compile(r"(?P<run>.+)-(?P<number>\d{5})\.warc\.gz")
@@ -123,6 +127,23 @@ def _member(data: bytes) -> bytes:
     return igzip.compress(data, compresslevel=_LEVEL, mtime=0)
 
 
+def _whole_member(file: BinaryIO) -> bytes:
+    """Return what one gzip member holds, its checksum compared: it covers the headers, too.
+
+    Raises:
+        ValueError: the member is cut short.
+        isal_zlib.error: it is damaged.
+    """
+    inflate = isal_zlib.decompressobj(wbits=31)
+    pieces = []
+    while not inflate.eof:
+        data = file.read(_PIECE)
+        if not data:
+            raise ValueError("the record is cut short")
+        pieces.append(inflate.decompress(data))
+    return b"".join(pieces)
+
+
 def _files(folder: Path) -> list[re.Match[str]]:
     return [m for p in sorted(folder.glob("*.warc.gz")) if (m := _NAME.fullmatch(p.name))]
 
@@ -131,16 +152,19 @@ def read(folder: Path, name: str, offset: int, raw_sha256: str) -> Stored:
     """Return the body and headers of one record.
 
     Raises:
-        PageError: ``archive_expired`` where the file was removed after its time,
-            ``archive_damaged`` where the record is gone or its bytes are not those fetched.
+        PageError: ``forgotten`` where it was withdrawn, ``archive_expired`` where the file was
+            removed after its time, ``archive_damaged`` where the record is gone or its bytes are
+            not those fetched.
     """
     path = folder / name
+    if (name, offset) in forgotten(folder):
+        raise PageError(FORGOTTEN, "withdrawn and overwritten", where=f"{path}:{offset}")
     if not path.exists() and name in expired(folder):
         raise PageError("archive_expired", "removed after its time", where=str(path))
     try:
         with path.open("rb") as file:
             file.seek(offset)
-            record = next(iter(ArchiveIterator(file)))
+            record = next(iter(ArchiveIterator(io.BytesIO(_whole_member(file)))))
             body: bytes = record.content_stream().read()
             headers = tuple((str(k), str(v)) for k, v in record.http_headers.headers)
     except Exception as error:
@@ -148,6 +172,91 @@ def read(folder: Path, name: str, offset: int, raw_sha256: str) -> Stored:
     if sha256_hex(body) != raw_sha256:
         raise PageError("archive_damaged", "the digest differs", where=f"{path}:{offset}")
     return Stored(body=body, headers=headers)
+
+
+# -- withdrawn -------------------------------------------------------------------------------------
+
+_FORGOTTEN: Final = "forgotten.txt"
+_STUB: Final = (
+    b"WARC/1.1\r\nWARC-Type: metadata\r\nWARC-Record-ID: <urn:kiemchung:forgotten>\r\n"
+    b"WARC-Date: 2000-01-01T00:00:00Z\r\nContent-Length: 0\r\n\r\n\r\n\r\n"
+)
+_WITH_COMMENT: Final = 0x10  # flag of RFC 1952: a comment of any length stands in the header
+
+
+def forgotten(folder: Path) -> frozenset[tuple[str, int]]:
+    """Return file and offset of every record that was withdrawn."""
+    path = folder / _FORGOTTEN
+    if not path.is_file():
+        return frozenset()
+    rows = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
+    return frozenset((row[0], int(row[1])) for row in rows if len(row) == 3)
+
+
+def forget(folder: Path, name: str, offset: int) -> bool:
+    """Overwrite one record in its place with an empty one of the same length.
+
+    The records behind it keep their offsets, and the file stays a WARC. Length and place are
+    written down first, so a repeat after a crash finishes what was begun. Returns whether there
+    was something to overwrite: a file that `expire` removed has nothing.
+    """
+    path = folder / name
+    if not path.is_file():
+        return False
+    length = _noted_length(folder, name, offset)
+    if length is None:
+        length = _member_length(path, offset)
+        with (folder / _FORGOTTEN).open("a", encoding="utf-8") as file:
+            file.write(f"{name} {offset} {length}\n")
+            file.flush()
+            os.fsync(file.fileno())
+    stub = _stub(length)
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(stub)
+        file.flush()
+        os.fsync(file.fileno())
+    return True
+
+
+def _noted_length(folder: Path, name: str, offset: int) -> int | None:
+    path = folder / _FORGOTTEN
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            row = line.split()
+            if row[:2] == [name, str(offset)] and len(row) == 3:
+                return int(row[2])
+    return None
+
+
+def _member_length(path: Path, offset: int) -> int:
+    """Return the bytes of the gzip member at ``offset``."""
+    reader = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    taken = 0
+    with path.open("rb") as file:
+        file.seek(offset)
+        while not reader.eof:
+            piece = file.read(1 << 16)
+            if not piece:
+                raise PageError("archive_damaged", "cut off", where=f"{path}:{offset}")
+            try:
+                reader.decompress(piece)
+            except zlib.error as error:
+                raise PageError("archive_damaged", str(error), where=f"{path}:{offset}") from error
+            taken += len(piece)
+    return taken - len(reader.unused_data)
+
+
+def _stub(length: int) -> bytes:
+    """Return a gzip member of exactly ``length`` bytes that holds an empty record."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    body = packer.compress(_STUB) + packer.flush()
+    tail = struct.pack("<II", zlib.crc32(_STUB), len(_STUB))
+    padding = length - (10 + 1 + len(body) + len(tail))
+    if padding < 0:  # shorter than any record with headers; nothing may be read there
+        return b"\0" * length
+    head = struct.pack("<BBBBIBB", 0x1F, 0x8B, 8, _WITH_COMMENT, 0, 0, 255)
+    return head + b"x" * padding + b"\0" + body + tail
 
 
 _EXPIRED: Final = "expired.txt"

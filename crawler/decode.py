@@ -12,6 +12,7 @@ import codecs
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from kiemchung.errors import PageError
@@ -237,6 +238,7 @@ def vietnamese_share(text: str) -> tuple[float, float]:
     return good / len(accented), sum(not w.isascii() for w in words) / len(words)
 
 
+@lru_cache(maxsize=20_000)  # the language has fewer
 def is_syllable(word: str) -> bool:
     """Tell whether an accented word has the form of one Vietnamese syllable: at most one tone."""
     if len(word) > 14:

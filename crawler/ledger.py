@@ -14,13 +14,17 @@ discovered -> leased -> fetched | unchanged | moved | gone | refused | failed
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
+
+from crawler.ledger_seal import REMEDY, LedgerSeal
+from kiemchung.errors import DamagedFileError, KiemchungError
 
 VERSION: Final = 1
 MAX_LEASES: Final = 25
@@ -33,6 +37,8 @@ TRANSIENT: Final = frozenset(
 """Ends that a later run tries to mend; the others are answers."""
 MAX_CARRIED: Final = 3
 """Runs in a row that try a transient end again."""
+COMMITS_IN_LOG: Final = 2000
+"""Commits of a process after which the log is written into the file: some ten MB of it."""
 SHORTEST: Final = timedelta(hours=1)
 LONGEST: Final = timedelta(days=7)
 
@@ -210,8 +216,9 @@ def _migrate(db: sqlite3.Connection) -> None:
     """Bring an older ledger to this schema, all at once or not at all."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
-        raise sqlite3.DatabaseError(
-            f"the ledger has schema {version}, this program knows {VERSION}: update the program"
+        raise KiemchungError(
+            f"the ledger has schema {version}, this program knows {VERSION}",
+            remedy="update the program",
         )
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -243,20 +250,67 @@ def _migrate(db: sqlite3.Connection) -> None:
     db.execute("COMMIT")
 
 
+def _shut(db: sqlite3.Connection, seal: LedgerSeal) -> None:
+    with seal.closing():
+        db.close()
+
+
 class Ledger:
-    """The ledger of one data folder; a run's rows are its own."""
+    """The ledger of one data folder; a run's rows are its own.
+
+    Raises:
+        DamagedFileError: the file is damaged.
+        KiemchungError: it was made by a newer program.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        _migrate(self._db)
+        self._seal = LedgerSeal(path)
+        self._commits = 0
+        try:
+            with self._seal.opening() as unsealed:
+                self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+                self._db.row_factory = sqlite3.Row
+                self._db.execute("PRAGMA wal_autocheckpoint=0")  # the seal knows when
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=FULL")
+                if unsealed:
+                    self._look_through()
+                _migrate(self._db)
+        except BaseException as error:
+            with suppress(AttributeError):  # it may not have come so far
+                self._db.close()
+            self._seal.abandon()
+            if not isinstance(error, sqlite3.DatabaseError) or isinstance(
+                error, sqlite3.OperationalError
+            ):
+                raise  # locked for too long, a full disk, or a newer program's
+            raise DamagedFileError(
+                f"the ledger cannot be used: {error}", where=str(path), remedy=REMEDY
+            ) from error
+
+        # A ledger that is let go without being closed would be written behind the seal's back.
+        self._shut = weakref.finalize(self, _shut, self._db, self._seal)
+
+    def _look_through(self) -> None:
+        """Look at a file without a seal: SQLite's own check, and whether every value is a value.
+
+        Raises:
+            sqlite3.DatabaseError: something is damaged. Not everything that may be shows.
+        """
+        if damage := self.check():
+            raise sqlite3.DatabaseError(damage[0])
+        for table in ("visit", "url", "rhythm"):
+            try:
+                for _ in self._db.execute(f"SELECT * FROM {table}"):
+                    pass
+            except sqlite3.OperationalError as error:
+                if "no such table" not in str(error):
+                    raise sqlite3.DatabaseError(str(error)) from error
 
     def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        """Close the file; whoever does it last seals it."""
+        self._shut()
 
     @contextmanager
     def _transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
@@ -273,6 +327,10 @@ class Ledger:
         finally:
             if not durable:
                 self._db.execute("PRAGMA synchronous=FULL")
+        self._commits += 1
+        if self._commits % COMMITS_IN_LOG == 0:
+            with self._seal.checkpoint():
+                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     # -- discovery ---------------------------------------------------------------------------
 
@@ -496,15 +554,47 @@ class Ledger:
         return int(row[0])
 
     def visits(self, run_id: str) -> list[Visit]:
-        """Return all addresses of a run in a fixed order."""
-        rows = self._db.execute(
+        """Return all addresses of a run in a fixed order; `each_visit` yields them."""
+        return list(self.each_visit(run_id))
+
+    def each_visit(self, run_id: str) -> Iterator[Visit]:
+        """Yield all addresses of a run in a fixed order, few in memory at a time."""
+        rows = self._db.cursor().execute(
             f"SELECT {_COLUMNS} FROM visit WHERE run_id=? ORDER BY outlet, key, kind", (run_id,)
         )
-        return [_visit(row) for row in rows]
+        yield from map(_visit, rows)
 
     def runs(self) -> list[str]:
         """Return the runs of this ledger."""
         return [r[0] for r in self._db.execute("SELECT DISTINCT run_id FROM visit ORDER BY 1")]
+
+    def pages_of(self, digests: Iterable[str]) -> dict[tuple[str, str], Visit]:
+        """Return where the pages with these SHA-256 lie, by digest and address; the latest visit.
+
+        One reading of the table, however many are asked for.
+        """
+        with self._transaction(durable=False) as db:
+            db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (raw_sha256 TEXT PRIMARY KEY)")
+            db.execute("DELETE FROM wanted")
+            db.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", ((d,) for d in digests))
+            rows = db.execute(
+                f"SELECT {_COLUMNS} FROM visit JOIN wanted USING (raw_sha256)"
+                " WHERE kind='page' AND state='fetched' ORDER BY run_id"
+            ).fetchall()
+        return {(row["raw_sha256"], row["url"]): _visit(row) for row in rows}
+
+    def pending(self) -> dict[str, int]:
+        """Return how many pages of each run are still to be fetched; runs without any are absent.
+
+        Addresses that a later run took over count in that run only.
+        """
+        rows = self._db.execute(
+            "SELECT run_id, count(*) FROM visit AS v WHERE kind=? AND state IN (?, ?)"
+            " AND NOT EXISTS (SELECT 1 FROM visit AS later WHERE later.key=v.key"
+            " AND later.kind=v.kind AND later.run_id>v.run_id) GROUP BY run_id",
+            (Kind.PAGE, *OPEN),
+        )
+        return {str(run): int(n) for run, n in rows}
 
     def check(self) -> list[str]:
         """Return what is damaged in the file, empty when nothing is."""

@@ -21,8 +21,10 @@ from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
 from w3lib.html import get_meta_refresh
 
+from crawler.canonical import canonical_url
 from crawler.guard import MAX_HEADER_BYTES, check_url, permitted
 from kiemchung.errors import UnsafeAddressError
+from kiemchung.tombstones import FORGOTTEN, covers
 
 MAX_CRAWL_DELAY: Final = 120.0
 MAX_ROBOTS_BYTES: Final = 500 * 1024  # RFC 9309, 2.5
@@ -53,8 +55,10 @@ class ScopeMiddleware:
         sample_proxy: str,
         allowed: tuple[str, ...],
         proxy: str = "",
+        withdrawn: frozenset[str] = frozenset(),
     ) -> None:
         self._hosts = hosts
+        self._withdrawn = withdrawn
         self._sample_proxy = sample_proxy
         self._allowed = allowed
         self._proxy = proxy
@@ -69,6 +73,7 @@ class ScopeMiddleware:
             settings.get("KIEMCHUNG_SAMPLE_PROXY") or "",
             tuple(settings.getlist("KIEMCHUNG_ALLOWED_ADDRESSES")),
             settings.get("KIEMCHUNG_PROXY") or "",
+            frozenset(settings.getlist("KIEMCHUNG_WITHDRAWN")),
         )
 
     async def process_request(self, request: Request) -> None:
@@ -80,6 +85,8 @@ class ScopeMiddleware:
         host = (urlsplit(request.url).hostname or "").lower()
         if host not in self._hosts:
             raise Refused("refused", "off_site")
+        if self._withdrawn and covers(self._withdrawn, (request.url, canonical_url(request.url))):
+            raise Refused("refused", FORGOTTEN)
         request.meta.pop("proxy", None)
         if host.endswith(".example") and self._sample_proxy:
             request.meta["proxy"] = self._sample_proxy

@@ -22,10 +22,11 @@ items_per_week = 5
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from pathlib import Path
 from string import Formatter
@@ -33,6 +34,7 @@ from typing import Any, Final
 from urllib.parse import quote_plus, urlsplit
 from zoneinfo import ZoneInfo
 
+from kiemchung.domain import sha256_hex
 from kiemchung.errors import OutletFileError
 
 DEFAULT_ZONE: Final = "Asia/Ho_Chi_Minh"
@@ -176,6 +178,15 @@ def load_outlets(folder: Path | None = None) -> dict[str, Outlet]:
         places |= own_places
     _refuse_shared_hosts(outlets, places)
     return dict(sorted(outlets.items()))
+
+
+def outlet_sha256(outlet: Outlet) -> str:
+    """Return the hash of what an outlet's file says, also through its family.
+
+    Who verified it and when is left out: it changes no page.
+    """
+    said = {k: v for k, v in asdict(outlet).items() if k not in ("verified_on", "verified_by")}
+    return sha256_hex(json.dumps(said, ensure_ascii=False, sort_keys=True, default=str).encode())
 
 
 def load_outlets_leniently(
@@ -510,7 +521,7 @@ def _check_places(
     except ValueError as error:
         raise _wrong(path, key, f"{template!r}: {error}", remedy=remedy) from error
     for _, name, spec, conversion in places:
-        if name not in known or (spec or "") not in known[name] or conversion:
+        if not name or name not in known or (spec or "") not in known[name] or conversion:
             raise _wrong(path, key, f"{template!r}: no place {{{name}}}", remedy=remedy)
 
 

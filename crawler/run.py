@@ -12,6 +12,7 @@ import re
 import resource
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,13 +24,16 @@ from crawler import archive
 from crawler.isolate import outlet_from_json
 from crawler.ledger import Kind, Ledger, State, Visit
 from crawler.outlets import Outlet
-from kiemchung import __version__
+from kiemchung import __version__, tombstones
 from kiemchung.config import Settings
 from kiemchung.errors import ConfigError, KiemchungError, PageError
+from kiemchung.locks import held
 from kiemchung.shards import write_bytes_atomically
 
 MAX_HOLD: Final = 120.0  # seconds that a Retry-After may make a host wait in one run
 _JOB: Final = "crawl-job.json"
+_WATCHED: Final = "--with-parent"
+_ORPHAN_SECONDS: Final = 10.0  # in which the crawl of a killed run notices that it is alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,25 +151,37 @@ def crawl(
         # So few are wanted that an outlet file's own figure does not count.
         job["outlets"] = [asdict(replace(o, max_pages=None)) for o in outlets]
     write_bytes_atomically(folder / _JOB, json.dumps(job, ensure_ascii=False).encode("utf-8"))
-    root = str(Path(__file__).resolve().parents[1])
-    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(
-        [sys.executable, "-m", "crawler.run", str(folder / _JOB)],
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    code, said = _child(folder / _JOB)
     log = folder / "crawl.log"
-    log.write_text(done.stderr, encoding="utf-8")
-    if done.returncode:
-        tail = done.stderr.strip().splitlines()[-1:] or ["no message"]
+    log.write_text(said, encoding="utf-8")
+    if code:
+        tail = said.strip().splitlines()[-1:] or ["no message"]
         raise KiemchungError(
-            f"the crawl process ended with code {done.returncode}: {tail[0]}",
+            f"the crawl process ended with code {code}: {tail[0]}",
             where=str(log),
             remedy="start the same command again; it goes on where it stopped",
         )
     return summary(data_dir, run_id)
+
+
+def _child(job: Path) -> tuple[int, str]:
+    """Run one job in a child; return its exit code and what it wrote to stderr.
+
+    Its stdin stays open for as long as this process lives: the child watches it and ends with us,
+    so that a killed run leaves nobody behind who goes on fetching.
+    """
+    root = str(Path(__file__).resolve().parents[1])
+    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    with subprocess.Popen(
+        [sys.executable, "-m", "crawler.run", str(job), _WATCHED],
+        env=os.environ | {"PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        said = child.stderr.read() if child.stderr else ""
+        return child.wait(), said
 
 
 def _alarms(feeds: Sequence[FeedHealth], pages: Sequence[Visit]) -> list[str]:
@@ -241,32 +257,37 @@ def fetched_pages(data_dir: Path, run_id: str) -> Iterator[FetchedPage]:
     """
     ledger = Ledger(ledger_path(data_dir))
     try:
-        visits = ledger.visits(run_id)
+        for visit in ledger.each_visit(run_id):
+            if visit.kind is Kind.PAGE and visit.state is State.FETCHED:
+                yield read_page(data_dir, visit)
     finally:
         ledger.close()
-    for visit in visits:
-        if visit.kind is not Kind.PAGE or visit.state is not State.FETCHED:
-            continue
-        flags = tuple(f for f in visit.flags.split(",") if f)
-        try:
-            stored = archive.read(
-                data_dir / "archive", visit.warc, visit.warc_offset, visit.raw_sha256
-            )
-        except PageError as error:
-            stored = archive.Stored(body=b"", headers=())
-            flags = (*flags, error.reason)
-        yield FetchedPage(
-            url=visit.url,
-            final_url=visit.final_url,
-            outlet=visit.outlet,
-            status=visit.status,
-            content_type=visit.content_type,
-            body=stored.body,
-            headers=stored.headers,
-            fetched_at=datetime.fromisoformat(visit.fetched_at).astimezone(UTC),
-            raw_sha256=visit.raw_sha256,
-            flags=flags,
-        )
+
+
+def read_page(data_dir: Path, visit: Visit) -> FetchedPage:
+    """Return a page as it came, out of the archive.
+
+    A record that is damaged, or was removed after its time, comes with an empty body and the flag
+    ``archive_damaged`` or ``archive_expired``.
+    """
+    flags = tuple(f for f in visit.flags.split(",") if f)
+    try:
+        stored = archive.read(data_dir / "archive", visit.warc, visit.warc_offset, visit.raw_sha256)
+    except PageError as error:
+        stored = archive.Stored(body=b"", headers=())
+        flags = (*flags, error.reason)
+    return FetchedPage(
+        url=visit.url,
+        final_url=visit.final_url,
+        outlet=visit.outlet,
+        status=visit.status,
+        content_type=visit.content_type,
+        body=stored.body,
+        headers=stored.headers,
+        fetched_at=datetime.fromisoformat(visit.fetched_at).astimezone(UTC),
+        raw_sha256=visit.raw_sha256,
+        flags=flags,
+    )
 
 
 # -- the child -------------------------------------------------------------------------------
@@ -359,8 +380,31 @@ def peak_bytes() -> int:
     return peak * (1 if sys.platform == "darwin" else 1024)
 
 
+def _end_with_parent() -> None:
+    """End this process as soon as the one that started it has gone."""
+
+    def watch() -> None:
+        os.read(0, 1)  # nothing is ever written: it returns when the other end closes
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def main(job_file: Path) -> int:
-    """Run the spider of one job in this process."""
+    """Run the spider of one job in this process.
+
+    Raises:
+        KiemchungError: another process crawls this run.
+    """
+    with held(
+        job_file.with_name(".crawl.lock"),
+        what=f"the crawl of {job_file.parent.name}",
+        wait_seconds=_ORPHAN_SECONDS,
+    ):
+        return _crawl(job_file)
+
+
+def _crawl(job_file: Path) -> int:
     from scrapy.crawler import AsyncCrawlerProcess
 
     from crawler.spider import OutletSpider
@@ -370,7 +414,8 @@ def main(job_file: Path) -> int:
     data_dir = Path(job["data_dir"])
     ledger = Ledger(ledger_path(data_dir))
     store = archive.Archive(data_dir / "archive", job["run_id"])
-    process = AsyncCrawlerProcess(scrapy_settings(job, list(outlets.values())))
+    withdrawn = {"KIEMCHUNG_WITHDRAWN": sorted(tombstones.hashes(data_dir))}
+    process = AsyncCrawlerProcess(scrapy_settings(job, list(outlets.values())) | withdrawn)
     crawler = process.create_crawler(OutletSpider)
     process.crawl(
         crawler,
@@ -396,5 +441,16 @@ def main(job_file: Path) -> int:
     return 1 if errors else 0
 
 
+def command(arguments: Sequence[str]) -> int:
+    """Run ``crawler.run JOB [--with-parent]``; a known error is one line on stderr."""
+    if _WATCHED in arguments:
+        _end_with_parent()
+    try:
+        return main(Path(arguments[0]))
+    except KiemchungError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
 if __name__ == "__main__":
-    raise SystemExit(main(Path(sys.argv[1])))
+    raise SystemExit(command(sys.argv[1:]))

@@ -19,7 +19,7 @@ ACTIONS: Final = {
         "signed in", "sign-in refused", "password changed", "account added", "password reset",
         "role changed", "account deactivated", "account activated", "sessions ended",
         "base rechecked", "concluded", "skipped", "undone", "adjudicated", "withdrawn",
-        "evidence_replaced",
+        "evidence_replaced", "article forgotten",
     )
 }  # fmt: skip
 """What the trail can hold, by its key in the catalogue, in the order of the filter."""

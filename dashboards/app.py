@@ -26,6 +26,7 @@ from dashboards import (
     mistakes,
     people,
     plan,
+    probes,
     recheck,
     search,
     signin,
@@ -33,6 +34,10 @@ from dashboards import (
 )
 from dashboards.language import LanguageOfRequest
 from dashboards.merger import InboxMerger, Merged
+from dashboards.metrics import Metrics
+from dashboards.operation import Operation
+from dashboards.ready import Readiness
+from dashboards.requests import RequestLog
 from dashboards.security import SecurityHeaders, Tokens
 from dashboards.shell import Shell
 from kiemchung import reference
@@ -52,17 +57,20 @@ def create_app(
     merge_seconds: float = 3.0,
     reference_dir: Path | None = None,
     merged: Merged | None = None,
+    operation: Operation | None = None,
 ) -> FastAPI:
     """Return the application over an open store.
 
     ``outlet_names`` gives the names to show for outlets; without one the outlet's own key is shown.
     ``reference_dir`` is the base that conclusions are held against, the shipped one without it.
     ``merged`` is called after the inbox was merged, with the ids of the runs.
+    ``operation`` says how the desk is run; without it nothing is opened beyond the pages.
 
     Raises:
         InputError: the secret is too short.
     """
     tokens = Tokens(secret)
+    run_as = operation or Operation()
 
     @cache
     def base() -> reference.ReferenceBase:
@@ -71,11 +79,13 @@ def create_app(
     def then() -> None:
         recheck.recheck_when_new(store, base())
 
+    metrics = Metrics(store, inbox=inbox, ready=lambda: ready.checks())
     merger = (
         None
         if inbox is None
-        else InboxMerger(store, inbox, merge_seconds, then=then, merged=merged)
+        else InboxMerger(store, inbox, merge_seconds, then=then, merged=merged, meter=metrics)
     )
+    ready = Readiness(store, merger, model_dir=run_as.model_dir, reference_dir=reference_dir)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
@@ -89,10 +99,16 @@ def create_app(
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=life)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))
     app.add_middleware(LanguageOfRequest)
-    app.add_middleware(SecurityHeaders)  # added last, so it stands outermost
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(RequestLog, observe=metrics.request)  # added last, so it stands outermost
 
     shell = Shell(
-        app=app, store=store, tokens=tokens, inbox=inbox, outlet_names=dict(outlet_names or {})
+        app=app,
+        store=store,
+        tokens=tokens,
+        inbox=inbox,
+        outlet_names=dict(outlet_names or {}),
+        secure_cookies=run_as.secure_cookies,
     )
     mistakes.add_handlers(shell)
     signin.add_routes(shell)
@@ -106,5 +122,6 @@ def create_app(
     recheck.add_routes(shell, base)
     views.add_routes(shell)
     ledger.add_routes(shell)
-    files.add_routes(shell, merger)
+    files.add_routes(shell)
+    probes.add_routes(shell, run_as, ready, metrics)
     return app

@@ -1,4 +1,4 @@
-"""What is not a page: the vendored and own static files, and whether the server is well."""
+"""What is not a page: the vendored and own static files."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import HTTPException, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
-from dashboards.merger import InboxMerger
 from dashboards.shell import Shell
-from kiemchung.store.inbox import waiting
 
 _TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
@@ -42,18 +40,11 @@ def _assets() -> dict[str, _Asset]:
     return found
 
 
-def add_routes(shell: Shell, merger: InboxMerger | None) -> None:
-    """Add /static and /health."""
-    app, store, inbox = shell.app, shell.store, shell.inbox
+def add_routes(shell: Shell) -> None:
+    """Add /static."""
     assets = _assets()
 
-    @app.get("/health")
-    def health() -> Response:
-        well = not store.broken and (merger is None or not merger.error)
-        facts = {"status": "ok" if well else "failing", "waiting": waiting(inbox) if inbox else 0}
-        return JSONResponse(facts, status_code=200 if well else 503)
-
-    @app.get("/static/{name}")
+    @shell.app.get("/static/{name}")
     def static(request: Request, name: str) -> Response:
         asset = assets.get(name)
         if asset is None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import urlencode
 
-from fastapi import Query
+from fastapi import Query, Request
 from fastapi.responses import Response
 
-from dashboards.shell import PAGE_LENGTH, Asking, Link, Shell
+from dashboards.shell import Asking, Link, Shell
 from kiemchung.domain import Decision
 from kiemchung.store import search
+
+HITS: Final = 25
+"""Hits of one page: each older one costs the reading of another part of the store."""
 
 
 def add_routes(shell: Shell) -> None:
@@ -20,6 +23,7 @@ def add_routes(shell: Shell) -> None:
 
     @app.get("/search")
     def find(
+        request: Request,
         who: Asking,
         q: Annotated[str, Query(max_length=search.MAX_QUERY)] = "",
         outlet: Annotated[str, Query(max_length=100)] = "",
@@ -33,21 +37,22 @@ def add_routes(shell: Shell) -> None:
         query = search.Query(
             text=q, outlet=outlet, week=week, decision=known, before=before
         )  # fmt: skip
-        hits = search.search(store, query, limit=PAGE_LENGTH + 1) if asked else []
-        shown = hits[:PAGE_LENGTH]
+        hits = search.search(store, query, limit=HITS + 1) if asked else []
+        shown = hits[:HITS]
         older = ""
-        if len(hits) > PAGE_LENGTH:
+        if len(hits) > HITS:
             kept = {name: value for name, value in facts.items() if value}
             older = urlencode(kept | {"before": str(shown[-1].mention_key)})
+        partial = request.headers.get("hx-request-type") == "partial"
         return shell.page_for(
             who,
-            "search.html",
+            "hits.html" if partial else "search.html",
             asked=asked,
             facts=facts,
             hits=shown,
             older=older,
             later=before is not None,
-            outlets=search.outlets(store),
-            weeks=store.weeks(),
+            outlets=() if partial else search.outlets(store),
+            weeks=() if partial else store.weeks(),
             waiting=search.WAITING,
         )

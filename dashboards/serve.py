@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -18,10 +18,14 @@ import uvicorn
 
 from dashboards import memory
 from dashboards.app import create_app
+from dashboards.care import Caretaker
 from dashboards.merger import Merged
+from dashboards.operation import Operation
+from kiemchung import __version__, logs, reference
 from kiemchung.errors import InputError, StoreError
-from kiemchung.store import open_store
+from kiemchung.store import Store, insurance, open_store
 from kiemchung.store.double import DOUBLE_SHARE
+from kiemchung.store.requests import Handler
 
 LOG = logging.getLogger(__name__)
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]", "::1")
@@ -54,11 +58,17 @@ def secret_of(store_path: Path) -> bytes:
     return made
 
 
-def allowed_hosts(host: str) -> list[str]:
-    """Return the names by which a browser may ask, so that a rebound name is refused."""
+def allowed_hosts(host: str, server_names: Sequence[str] = ()) -> list[str]:
+    """Return the names by which a browser may ask, so that a rebound name is refused.
+
+    ``server_names`` are those that a reverse proxy passes on; with any, a host that is open to the
+    network answers to them only.
+    """
     if host in ("0.0.0.0", "::", ""):
-        return ["*"]  # the operator opened it to the network; its names are not known here
-    return sorted({*LOOPBACK, host})
+        if not server_names:
+            return ["*"]  # the operator opened it to the network; its names are not known here
+        return sorted({*LOOPBACK, *server_names})
+    return sorted({*LOOPBACK, host, *server_names})
 
 
 def serve(
@@ -71,16 +81,25 @@ def serve(
     reference_dir: Path | None = None,
     double_share: float = DOUBLE_SHARE,
     merged: Merged | None = None,
+    reviews: Path | None = None,
+    keep_reviews_days: int = 0,
+    requests: Callable[[Store], Mapping[str, Handler]] | None = None,
+    operation: Operation | None = None,
 ) -> None:
     """Serve the review desk until interrupted.
 
-    Ctrl+C and SIGTERM end it in order: requests are finished and the store is closed.
+    Ctrl+C and SIGTERM end it in order: requests are finished and the store is closed. What people
+    concluded is written to ``reviews`` every day and kept for ``keep_reviews_days``. ``requests``
+    gives what commands may ask of the owner beyond a backup and its state.
 
     Raises:
         InputError: the port is taken or the address is not this machine's.
         StoreLockedError: another process owns the store.
+        BadReferenceError: the reference base is not the one that was sealed.
         StoreError: the store cannot be opened, or the database failed and has to be opened anew.
     """
+    reference.verify(reference_dir)
+    run_as = operation or Operation()
     memory.share_heaps()
     sys.setswitchinterval(SWITCH_SECONDS)
     with (
@@ -89,19 +108,37 @@ def serve(
     ):
         for problem in store.problems():  # a write-ahead log that was cut short opens in silence
             LOG.error("the store contradicts itself: %s", problem)
+        folder = reviews or store_path.with_name("reviews")
+        if gone := insurance.lost(store, folder):
+            LOG.error("%s", gone)
+        caretaker = Caretaker(
+            store,
+            reviews=folder,
+            keep_days=keep_reviews_days,
+            extra=requests(store) if requests else None,
+        )
+
+        def after_merge(store: Store, run_ids: Sequence[str]) -> None:
+            caretaker.merged()
+            if merged is not None:
+                merged(store, run_ids)
+
         app = create_app(
             store,
             secret=secret_of(store_path),
             inbox=inbox,
             outlet_names=outlet_names,
             reference_dir=reference_dir,
-            allowed_hosts=allowed_hosts(host),
-            merged=merged,
+            allowed_hosts=allowed_hosts(host, run_as.server_names),
+            merged=after_merge,
+            operation=run_as,
         )
         config = uvicorn.Config(
             app,
             workers=1,
+            log_config=None,  # its warnings go where ours go
             log_level="warning",
+            access_log=False,  # `dashboards.requests` writes one without addresses of people
             server_header=False,
             timeout_graceful_shutdown=5,
         )
@@ -117,13 +154,17 @@ def serve(
 
         watcher = threading.Thread(target=watch, name="watch", daemon=True)
         watcher.start()
+        caretaker.start()
+        logs.event(LOG, "desk_started", version=__version__)
         try:
             # uvicorn raises the signal again when it has ended; the store is still to be closed.
             with _terminating_as_interrupt(), suppress(KeyboardInterrupt):
                 server.run(sockets=[listener])
         finally:
+            caretaker.stop()
             done.set()
             watcher.join()
+            logs.event(LOG, "desk_ended")
         if store.broken:
             raise StoreError(
                 f"the database failed: {store.broken}",

@@ -105,6 +105,7 @@ class Shell:
     tokens: Tokens
     inbox: Path | None = None
     outlet_names: Mapping[str, str] = field(default_factory=dict)
+    secure_cookies: bool = False
     links: list[Link] = field(default_factory=list)
     pages: jinja2.Environment = field(default_factory=templates)
     keymaps: dict[int, keymap.Keymap] = field(default_factory=dict)
@@ -159,7 +160,7 @@ class Shell:
         """Set a cookie that scripts and other sites cannot use, for the visit or for a time."""
         answer.set_cookie(
             name, value, httponly=True, samesite="strict", path="/", max_age=seconds,
-            secure=request.url.scheme == "https",
+            secure=self.secure_cookies or request.url.scheme == "https",
         )  # fmt: skip
 
     def sign_in(self, request: Request, answer: Response, account: Account) -> None:

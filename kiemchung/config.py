@@ -23,9 +23,12 @@ _ADDRESS: Final = r"^(https?://[^\s/@?#]+(/[^\s?#]*)?)?$"
 _MAIL: Final = re.compile(r"[^\s@<>,;:\"()]+@[^\s@<>,;:\"()]+")
 _NO_RESULT: Final = frozenset(
     {"data_dir", "host", "port", "keep_pages_days", "proxy", "device", "double_review_share"}
+    | {"keep_reviews_days", "workers", "engine", "ray_address"}
     | {"publisher", "public_url"}
     | {"mail_host", "mail_port", "mail_security", "mail_user", "mail_password", "mail_from"}
     | {"mail_to", "webhook_url", "webhook_secret", "webhook_allow_private"}
+    | {"server_names", "secure_cookies", "metrics", "metrics_token", "metrics_dir"}
+    | {"log_format", "log_level"}
 )
 """What cannot change what a run finds, and so is no part of its id."""
 
@@ -46,13 +49,24 @@ class Settings(BaseSettings):
     max_pages: int = Field(default=2_000, ge=1, le=1_000_000)  # of an outlet in one run
     max_age_days: int = Field(default=60, ge=1)  # older entries of a sitemap are not fetched
     keep_pages_days: int = Field(default=0, ge=0)  # fetched pages are removed after; 0: never
+    keep_reviews_days: int = Field(default=90, ge=0)  # daily files of conclusions; 0 keeps all
     proxy: str = Field(default="", pattern=r"^(https?://[^\s/@]+/?)?$")  # for all outlets
     flag_threshold: float | None = Field(default=None, ge=0.5, le=1.0)  # None: the model's own
     encoder: str = "vinai/phobert-base"
     device: Literal["auto", "cpu", "cuda"] = "cpu"  # where an encoder scores; cuda needs torch
+    workers: int = Field(default=0, ge=0, le=512)  # processes a stage; 0: one a core
+    engine: Literal["local", "ray"] = "local"  # who runs the stages; ray needs the extra `scale`
+    ray_address: str = ""  # of a running cluster ("auto", "ray://…"); empty: one of this machine
     double_review_share: float = Field(default=0.1, ge=0.0, le=1.0)  # concluded by two people
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    server_names: tuple[str, ...] = ()  # by which a reverse proxy asks, such as desk.example.org
+    secure_cookies: bool = False  # cookies over https only, whatever the proxy says
+    metrics: Literal["off", "loopback", "token"] = "off"  # who may read /metrics
+    metrics_token: SecretStr = SecretStr("")  # of at least 16 signs, for metrics = "token"
+    metrics_dir: Path | None = None  # of the batch's *.prom files; None: metrics/ of the data
+    log_format: Literal["text", "json"] = "text"  # on stderr; json: every line, not warnings alone
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     publisher: str = ""  # who stands behind the report and the ClaimReviews
     public_url: str = Field(default="", pattern=_ADDRESS)  # where reports/ is published, if it is
     mail_host: str = ""  # SMTP server that takes the weekly report; empty: no mail
@@ -74,7 +88,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{address!r} is no plain mail address")
         return value
 
-    @field_validator("webhook_secret")
+    @field_validator("webhook_secret", "metrics_token")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         if 0 < len(value.get_secret_value()) < 16:
@@ -83,11 +97,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _complete(self) -> Settings:
-        """Half a delivery would be noticed only on the day of the report."""
+        """Half a setting would be noticed only on the day when it is needed."""
         if self.mail_host and not (self.mail_from and self.mail_to):
             raise ValueError("mail_host needs mail_from and mail_to")
         if self.webhook_url and not self.webhook_secret.get_secret_value():
             raise ValueError("webhook_url needs webhook_secret")
+        if self.metrics == "token" and not self.metrics_token.get_secret_value():
+            raise ValueError('metrics = "token" needs metrics_token')
         return self
 
     @classmethod
@@ -108,9 +124,13 @@ class Settings(BaseSettings):
 
         The device is told by the model id of every judgement instead.
         """
-        kept = self.model_dump(mode="json", exclude=set(_NO_RESULT))
-        lines = "\n".join(f"{key}={kept[key]!r}" for key in sorted(kept))
+        lines = "\n".join(f"{key}={value}" for key, value in self.counted().items())
         return hashlib.sha256(lines.encode("utf-8")).hexdigest()
+
+    def counted(self) -> dict[str, str]:
+        """Return what `sha256` is made of, each value as Python writes it; no secret is in it."""
+        kept = self.model_dump(mode="json", exclude=set(_NO_RESULT))
+        return {key: repr(kept[key]) for key in sorted(kept)}
 
 
 def load_settings(**given: object) -> Settings:
@@ -131,3 +151,7 @@ def load_settings(**given: object) -> Settings:
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(error), where=CONFIG_FILE, remedy="correct the TOML") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"not UTF-8 text (byte {error.start})", where=CONFIG_FILE, remedy="save it as UTF-8"
+        ) from error

@@ -114,12 +114,11 @@ def digest(*parts: str) -> str:
 
     Ids made of it are the same on every machine and in every run, so a repeat cannot double.
     """
-    hasher = hashlib.sha256()
+    pieces: list[bytes] = []
     for part in parts:
         encoded = part.encode("utf-8", "surrogatepass")
-        hasher.update(len(encoded).to_bytes(8, "big"))
-        hasher.update(encoded)
-    return hasher.hexdigest()[:32]
+        pieces += (len(encoded).to_bytes(8, "big"), encoded)
+    return hashlib.sha256(b"".join(pieces)).hexdigest()[:32]
 
 
 def sha256_hex(data: bytes) -> str:
@@ -396,6 +395,22 @@ class OutletHealth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What every judgement of a run was made with; all empty for runs of earlier versions.
+
+    With the run's configuration and base, and with what each judgement holds itself (passages and
+    their hashes, spans, the page's digest), it is all that `kiemchung replay` sets beside today's.
+    """
+
+    code_sha256: str = ""  # of the program's own files that decide: `pipeline.provenance`
+    extractor_version: str = ""  # hash of the code that turns pages into articles
+    model_sha256: str = ""  # of the model's manifest, which holds the hash of each of its files
+    threshold: float | None = None
+    outlets: dict[str, str] = field(default_factory=dict)  # name -> hash of the outlet file's facts
+    tools: dict[str, str] = field(default_factory=dict)  # package -> version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """An ISO week, its outlets and the configuration; never the clock."""
 
@@ -409,6 +424,7 @@ class Run:
     accounting: Accounting
     alarms: tuple[str, ...] = ()
     health: tuple[OutletHealth, ...] = ()
+    provenance: Provenance = field(default_factory=Provenance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

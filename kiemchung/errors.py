@@ -9,6 +9,7 @@ KiemchungError               what went wrong, where, and what to do about it
 │   ├── RecordError          a line of a JSONL input
 │   ├── WeekError            a week that is no ISO week
 │   ├── UnknownOutletError   an outlet without a file
+│   ├── MissingExtraError    an optional package that is not installed
 │   └── LeaseError           a claim that somebody else has open
 ├── PageError                a page that is quarantined, with its reason
 ├── ModelError               model files missing, changed or of another kind
@@ -17,7 +18,10 @@ KiemchungError               what went wrong, where, and what to do about it
 │   ├── StoreLockedError     another process owns it
 │   ├── StoreVersionError    a newer or changed schema
 │   └── BatchError           an inbox batch that is incomplete or damaged
+├── DamagedFileError         a file of the program's own that is not as it was written
 ├── AccountingError          a sum that does not match
+├── DiskFullError            no room for a file
+├── WorkerError              a worker process that dies again and again
 └── UnsafeAddressError       an address that must not be fetched
 ```
 """
@@ -69,6 +73,10 @@ class UnknownOutletError(InputError):
     """No outlet file has this name."""
 
 
+class MissingExtraError(InputError):
+    """What was asked for needs a package that is not installed."""
+
+
 class LeaseError(InputError):
     """Somebody else has the claim open; what was sent is not kept."""
 
@@ -115,8 +123,20 @@ class BatchError(StoreError):
     """An inbox batch is incomplete or damaged."""
 
 
+class DamagedFileError(KiemchungError):
+    """A file that the program wrote is gone, or not as it was written."""
+
+
 class AccountingError(KiemchungError):
     """A sum of the run's accounting does not match; the run stops."""
+
+
+class DiskFullError(KiemchungError):
+    """A file could not be written for want of room; what was finished before is whole."""
+
+
+class WorkerError(KiemchungError):
+    """A worker process died over the same shard more often than chance explains."""
 
 
 class UnsafeAddressError(KiemchungError):

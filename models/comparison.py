@@ -270,13 +270,62 @@ _NUMBER_WORDS: Final = {
 }  # fmt: skip
 
 
+def _bare(token: Token) -> list[str]:
+    """Return the numbers inside a token: dates and ranges taken apart, leading zeros dropped."""
+    return [p.lstrip("0") or "0" for p in re.split(r"[:/-]", token.text) if p]
+
+
 def _digit_parts(items: Sequence[Token]) -> list[str]:
-    """Return the bare numbers of a text, dates and ranges taken apart, leading zeros dropped."""
+    """Return the bare numbers of a text."""
     parts: list[str] = []
     for token in items:
         if token.number:
-            parts.extend(p.lstrip("0") or "0" for p in re.split(r"[:/-]", token.text) if p)
+            parts.extend(_bare(token))
     return parts
+
+
+def _beside(items: Sequence[Token], i: int, step: int) -> str:
+    """Return the word before or after the number at ``i``, empty where there is none."""
+    j = i + step
+    return items[j].text if 0 <= j < len(items) and not items[j].number else ""
+
+
+def _misplaced(claim: Sequence[Token], evidence: Sequence[Token]) -> int:
+    """Count numbers of the claim that the evidence has, but in another place.
+
+    "đợt 4" beside an evidence of "đợt 1" and "4 huyện": the number is there, yet neither behind its
+    word nor before it, and its word has another one. And "2025-2025" beside "2023-2025": a range of
+    which one end is another. Of ViFactCheck's half it holds of 15 whole articles, 12 REFUTED and 3
+    NOT ENOUGH INFO; of 3,908 constructed pairs of 46, 2 of them SUPPORTED.
+    """
+    behind: dict[str, set[str]] = {}
+    around: dict[str, set[tuple[int, str]]] = {}
+    ranges: list[list[str]] = []
+    for i, token in enumerate(evidence):
+        if not token.number:
+            continue
+        values = _bare(token)
+        if "-" in token.text and len(values) == 2:
+            ranges.append(values)
+        before, after = _beside(evidence, i, -1), _beside(evidence, i, 1)
+        behind.setdefault(before, set()).update(values)
+        for value in values:
+            around.setdefault(value, set()).update({(-1, before), (1, after)})
+    count = 0
+    for i, token in enumerate(claim):
+        if not token.number:
+            continue
+        values = _bare(token)
+        if "-" in token.text and len(values) == 2:
+            half = any((r[0] == values[0]) != (r[1] == values[1]) for r in ranges)
+            count += half and values not in ranges
+            continue
+        before, after = _beside(claim, i, -1), _beside(claim, i, 1)
+        if len(values) != 1 or not before or values[0] not in around:
+            continue
+        beside = {(-1, before), (1, after)} if after else {(-1, before)}
+        count += before in behind and not beside & around[values[0]]
+    return count
 
 
 def _same_date(a: DateValue, b: DateValue) -> bool:
@@ -324,8 +373,8 @@ FEATURES: Final[tuple[str, ...]] = (
     "substituted", "inserted", "edge_missing", "short_substituted", "substituted_share",
     "numbers_equal", "numbers_contradicting", "numbers_missing", "numbers_other_unit",
     "digits_missing",
-    "digits_missing_whole", "digits_unused", "digit_swapped", "dates_missing",
-    "dates_contradicting",
+    "digits_missing_whole", "digits_unused", "digit_swapped", "number_misplaced",
+    "dates_missing", "dates_contradicting",
     "percent_contradicting", "money_contradicting",
     "names_missing", "names_missing_whole", "name_swapped", "name_added",
     "negation_added", "negation_lost", "opposites", "opposites_near",
@@ -480,6 +529,7 @@ def _features(ours: Side, chosen: Side, whole: Side) -> dict[str, float]:
         "digits_missing_whole": math.log1p(sum(d not in whole_digits for d in digits)),
         "digits_unused": float(bool(digits) and bool(set(_digit_parts(near)) - set(digits))),
         "digit_swapped": math.log1p(digit_swap),
+        "number_misplaced": math.log1p(_misplaced(claim, whole.tokens)),
         "dates_missing": math.log1p(dates_missing),
         "dates_contradicting": math.log1p(dates_contradicting),
         "percent_contradicting": float(percent.contradicting > 0),

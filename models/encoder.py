@@ -58,7 +58,13 @@ ENCODED: Final = (
 FUSED: Final = (*ENCODED, *FEATURES)
 _LARGEST: Final = 6.0  # standard deviations at which a feature is cut, as in training
 _WRONG_NUMBER: Final = tuple(
-    FUSED.index(name) for name in ("digits_missing_whole", "digit_swapped", "numbers_contradicting")
+    FUSED.index(name)
+    for name in (
+        "digits_missing_whole",
+        "digit_swapped",
+        "number_misplaced",
+        "numbers_contradicting",
+    )
 )
 MARGIN: Final = 0.7  # by which SUPPORTED stands below the best other label then
 

@@ -158,6 +158,21 @@ def verify(folder: Path) -> Manifest:
     return manifest
 
 
+def fingerprint(folder: Path) -> str:
+    """Return the hash that the manifest of ``folder`` carries of itself: with it, of every file.
+
+    The files are not hashed again; `load` and `verify` do that.
+
+    Raises:
+        ModelError: there is no manifest that can be read.
+    """
+    where = folder / MANIFEST
+    try:
+        return str(json.loads(where.read_text(encoding="utf-8"))["manifest_sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"no model here: {error}", where=str(where), remedy=_REMEDY) from error
+
+
 def _written(body: Mapping[str, Any], claimed: str) -> str:
     whole = dict(body) | {"manifest_sha256": claimed}
     return json.dumps(whole, ensure_ascii=False, indent=2) + "\n"

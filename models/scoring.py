@@ -35,16 +35,24 @@ def key_of(model_id: str, claim: str, evidence: str) -> bytes:
     return hashlib.sha256((head + claim + evidence).encode("utf-8", "surrogatepass")).digest()[:16]
 
 
+def _sum(key: bytes, *values: object) -> bytes:
+    """Return eight bytes that change with every bit of a row; a float as its exact digits."""
+    return hashlib.sha256(key + repr(values).encode("utf-8", "surrogatepass")).digest()[:8]
+
+
 class Cached:
     """A model whose verdicts are remembered in a SQLite file, across runs and threads.
 
     A file that cannot be read or written is told once and done without: the verdicts are the same,
-    only slower. Rows of other models stay; `forget_others` drops them.
+    only slower. So is a row that is not as it was written: SQLite has no checksums of its own. Rows
+    of other models stay; `forget_others` drops them. ``code`` stands for the program that makes
+    the verdicts: those of another are not used.
     """
 
-    def __init__(self, model: VerdictModel, path: Path) -> None:
+    def __init__(self, model: VerdictModel, path: Path, *, code: str = "") -> None:
         self.model = model
         self.path = path
+        self.code = code
         self.hits = 0
         self.misses = 0
         self._lock = Lock()
@@ -57,9 +65,9 @@ class Cached:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=OFF")
             self._db.execute(
-                "CREATE TABLE IF NOT EXISTS verdicts (key BLOB PRIMARY KEY, model TEXT NOT NULL,"
-                " status TEXT NOT NULL, label TEXT, s REAL NOT NULL, r REAL NOT NULL,"
-                " n REAL NOT NULL) WITHOUT ROWID"
+                "CREATE TABLE IF NOT EXISTS checked_verdicts (key BLOB PRIMARY KEY,"
+                " model TEXT NOT NULL, status TEXT NOT NULL, label TEXT, s REAL NOT NULL,"
+                " r REAL NOT NULL, n REAL NOT NULL, sum BLOB NOT NULL) WITHOUT ROWID"
             )
         except (sqlite3.Error, OSError) as error:
             self._without(error)
@@ -76,7 +84,7 @@ class Cached:
 
     def judge(self, claim: str, evidence: str) -> Verdict:
         """Return the verdict on one pair, remembered or made."""
-        key = key_of(self.model_id, claim, evidence)
+        key = key_of(f"{self.model_id} {self.code}", claim, evidence)
         with self._lock:
             found = self._read(key)
             self.hits += found is not None
@@ -93,7 +101,7 @@ class Cached:
         """Drop the verdicts of every other model; return how many."""
         if self._db is None:
             return 0
-        done = self._db.execute("DELETE FROM verdicts WHERE model <> ?", (self.model_id,))
+        done = self._db.execute("DELETE FROM checked_verdicts WHERE model <> ?", (self.model_id,))
         return done.rowcount
 
     def close(self) -> None:
@@ -107,9 +115,9 @@ class Cached:
             return None
         try:
             row = self._db.execute(
-                "SELECT status, label, s, r, n FROM verdicts WHERE key = ?", (key,)
+                "SELECT status, label, s, r, n, sum FROM checked_verdicts WHERE key = ?", (key,)
             ).fetchone()
-            if row is None:
+            if row is None or row[5] != _sum(key, *row[:5]):
                 return None
             return Verdict(
                 status=Status(row[0]),
@@ -126,11 +134,11 @@ class Cached:
         if self._db is None:
             return
         label = str(made.label) if made.label else None
-        row = (key, self.model_id, str(made.status), label)
+        values = (str(made.status), label, made.p_supported, made.p_refuted, made.p_nei)
         try:
             self._db.execute(
-                "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*row, made.p_supported, made.p_refuted, made.p_nei),
+                "INSERT OR REPLACE INTO checked_verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (key, self.model_id, *values, _sum(key, *values)),
             )
         except sqlite3.Error as error:
             self._without(error)

@@ -20,9 +20,12 @@ from nlp.sentences import sentences
 
 
 def _any_of(*phrases: str) -> re.Pattern[str]:
-    """Match any phrase as whole words, whatever white space stands between its syllables."""
+    """Match any phrase as whole words of a lower-case text, whatever white space parts syllables.
+
+    Searching a text in lower case takes half of the time of searching without regard to case.
+    """
     alternatives = "|".join(p.replace(" ", r"\s+") for p in sorted(phrases, key=len, reverse=True))
-    return re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)", re.IGNORECASE)
+    return re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)")
 
 
 _FIRST_PERSON: Final = _any_of(
@@ -58,19 +61,17 @@ _EVALUATION: Final = re.compile(
 )
 # "..., nên ..." and "cho nên" give a reason; only "nên" behind a subject advises.
 _OUGHT: Final = re.compile(
-    r"(?<![,;])(?<!\bcho)(?<!\bvậy)(?<!\bbởi)\s+nên\s+(?!đến|nỗi|người)(?=\w)", re.IGNORECASE
+    r"(?<![,;])(?<!\bcho)(?<!\bvậy)(?<!\bbởi)\s+nên\s+(?!đến|nỗi|người)(?=\w)"
 )
 _PROPOSES: Final = re.compile(
     r"(?<!mức\s)(?<!đơn\s)(?<!văn\sbản\s)(?<!hồ\ssơ\s)(?<!bản\s)(?<!được\s)(?<!bị\s)"
     r"(?<!\w)(?:đề\s+nghị|kiến\s+nghị|đề\s+xuất|kêu\s+gọi)(?!\w)(?!\s+là\s+(?:được|chấp\s+nhận))",
-    re.IGNORECASE,
 )
 # "Cần nâng mức trần": a wish about the rule, not the rule.
 _WISHES: Final = re.compile(
     r"(?<!\w)(?:cần|phải|rất\s+cần|cần\s+phải|cần\s+sớm|sớm|xin|mong)\s+(?:sớm\s+|phải\s+|mạnh\s+dạn\s+)?"
     r"(?:nâng|hạ|giảm|tăng|nới|siết|bỏ|sửa|thay\s+đổi|điều\s+chỉnh|xem\s+lại|rà\s+soát|mở\s+rộng|gỡ|tháo\s+gỡ|cho\s+phép)"
     r"\s+(?:mức|tỷ\s+lệ|trần|số|quy\s+định|luật|điều\s+(?!lệ)|ngưỡng|thời\s+hạn|giới\s+hạn|yêu\s+cầu|nghị\s+định)",
-    re.IGNORECASE,
 )
 _NORMATIVE: Final = _any_of(
     "không nên", "cần được", "rất cần", "cần sớm", "cần có cơ chế", "cần thay đổi", "cần sửa",
@@ -130,7 +131,7 @@ _REBUTTED_INSIDE: Final = re.compile(
     r"cứ\s+nghĩ|cứ\s+ngỡ|không\s+đúng\s+(?:khi|là|nếu|rằng)|sai\s+(?:khi|nếu)|không\s+phải\s+như|"
     r"chứ\s+không\s+phải\s+như|không\s+như\s+(?:lời|tin|nhiều\s+người)|trái\s+với\s+(?:tin|lời|những\s+gì)|"
     r"khác\s+với\s+(?:tin|lời|những\s+gì|điều|thông\s+tin))(?!\w)",
-    re.IGNORECASE | re.DOTALL,
+    re.DOTALL,
 )
 _RUMOUR: Final = re.compile(
     r"(?<!\w)(?:tin\s+(?:giả|vịt|thất\s+thiệt|sai|bịa)|đồn\s+(?:đoán|thổi)|lời\s+đồn|rỉ\s+tai|tung\s+tin|trang\s+giả\s+mạo|"
@@ -141,7 +142,6 @@ _RUMOUR: Final = re.compile(
     r"[^\w]*$"
     r"|^\W*(?:kiểm\s+chứng|đính\s+chính|cải\s+chính|sai)\s*:"
     r"|(?<!\w)(?:không\s+có|chưa\s+có|không\s+hề\s+có)\s+(?:\w+\s+){1,2}nào(?!\w)|(?<!\w)không\s+có\s+(?:cơ\s+sở|căn\s+cứ|chuyện|việc)(?!\w)",
-    re.IGNORECASE,
 )  # fmt: skip
 """Signs that the sentence itself marks what it repeats as untrue."""
 _REBUTS_PREVIOUS: Final = re.compile(
@@ -159,12 +159,11 @@ _REBUTS_PREVIOUS: Final = re.compile(
 _REPORTED: Final = re.compile(
     r"(?<!\w)(?:cho\s+biết|cho\s+hay|nói\s+rằng|cho\s+rằng|khẳng\s+định|chia\s+sẻ|thông\s+tin\s+rằng|"
     r"nhận\s+định|phát\s+biểu|nhấn\s+mạnh|trả\s+lời|giải\s+thích|thừa\s+nhận|tiết\s+lộ|lý\s+giải)(?!\w)",
-    re.IGNORECASE,
 )
 _QUOTE_PAIRS: Final = {"“": "”", "«": "»", '"': '"'}
+_OPENS_QUOTE: Final = re.compile("[" + "".join(_QUOTE_PAIRS) + "]")
 _TELLS: Final = re.compile(
     r"(?<!không\s)(?<!bất\s)(?<!đáng\s)(?<!chưa\s)(?<!\w)kể(?!\s+(?:từ|cả|trên|đến|tới)(?!\w))(?!\w)",
-    re.IGNORECASE,
 )
 _EXPERIENCE: Final = _any_of(
     "nhớ lại", "kể lại", "hồi đó", "ngày ấy", "hồi ấy", "từng trải", "trải qua", "tâm sự",
@@ -172,7 +171,6 @@ _EXPERIENCE: Final = _any_of(
 )  # fmt: skip
 _VAGUE: Final = re.compile(
     r"(?<!\w)(?:một\s+số|nhiều|không\s+ít|có\s+nơi|có\s+người|vài|đôi\s+khi|thường|phần\s+nào)(?!\w)",
-    re.IGNORECASE,
 )
 
 
@@ -197,22 +195,23 @@ class _Cues:
 
 
 def _cues(sentence: str, found: Extraction) -> _Cues:
+    lower = sentence.lower()
     return _Cues(
-        first_person=bool(_FIRST_PERSON.search(sentence)),
-        stance=bool(_STANCE.search(sentence)),
-        evaluation=bool(_EVALUATION.search(sentence)),
+        first_person=bool(_FIRST_PERSON.search(lower)),
+        stance=bool(_STANCE.search(lower)),
+        evaluation=bool(_EVALUATION.search(lower)),
         normative=bool(
-            _NORMATIVE.search(sentence)
-            or _OUGHT.search(sentence)
-            or _PROPOSES.search(sentence)
-            or _WISHES.search(sentence)
+            _NORMATIVE.search(lower)
+            or _OUGHT.search(lower)
+            or _PROPOSES.search(lower)
+            or _WISHES.search(lower)
         ),
-        forecast=bool(_FORECAST.search(sentence)),
-        experience=bool(_EXPERIENCE.search(sentence) or _TELLS.search(sentence)),
-        rule=bool(_RULE.search(sentence)),
-        law=bool(_LAW.search(sentence)),
-        national=bool(_NATIONAL.search(sentence)),
-        topic=bool(_TOPIC.search(sentence)),
+        forecast=bool(_FORECAST.search(lower)),
+        experience=bool(_EXPERIENCE.search(lower) or _TELLS.search(lower)),
+        rule=bool(_RULE.search(lower)),
+        law=bool(_LAW.search(lower)),
+        national=bool(_NATIONAL.search(lower)),
+        topic=bool(_TOPIC.search(lower)),
         figure=bool(found.quantities),
         legal=bool(found.legal_refs),
         dated=bool(found.dates),
@@ -227,7 +226,7 @@ def _checkability(sentence: str, cues: _Cues) -> Checkability:
     states_rule = cues.rule and (cues.figure or cues.legal or cues.law or cues.topic)
     if cues.stance or (cues.evaluation and not (cues.legal and cues.figure)):
         return Checkability.OPINION
-    wishes = _WISHES.search(sentence) is not None
+    wishes = _WISHES.search(sentence.lower()) is not None
     if wishes or (cues.normative and not (cues.legal and cues.rule)):
         return Checkability.OPINION
     told = cues.experience and not (cues.legal and cues.rule and not cues.first_person)
@@ -263,7 +262,7 @@ def _worthiness(sentence: str, cues: _Cues, checkability: Checkability) -> float
     score += 0.15 * cues.topic + 0.10 * cues.national + 0.05 * cues.dated
     if checkability is not Checkability.CHECKABLE:
         score *= 0.25
-    elif _VAGUE.search(sentence) and not cues.figure:
+    elif not cues.figure and _VAGUE.search(sentence.lower()):
         score *= 0.6
     return round(min(score, 1.0), 4)
 
@@ -311,11 +310,9 @@ def _read_alone(sentence: str) -> tuple[_Cues, Checkability, float]:
 def _quoted_ranges(text: str) -> list[tuple[int, int]]:
     """Return the spans between quotation marks; one left open ends with its paragraph."""
     ranges, i = [], 0
-    while i < len(text):
-        closing = _QUOTE_PAIRS.get(text[i])
-        if closing is None:
-            i += 1
-            continue
+    while opening := _OPENS_QUOTE.search(text, i):
+        i = opening.start()
+        closing = _QUOTE_PAIRS[text[i]]
         line_end = text.find("\n", i)
         line_end = len(text) if line_end < 0 else line_end
         end = text.find(closing, i + 1, line_end)
@@ -334,7 +331,8 @@ def _speech(
 ) -> Speech:
     if len(sentence.text) > MAX_CLAIM:
         return Speech.HEADLINE if is_headline else Speech.OWN_VOICE
-    if _REBUTTED_INSIDE.search(sentence.text) or _RUMOUR.search(sentence.text):
+    lower = sentence.text.lower()
+    if _REBUTTED_INSIDE.search(lower) or _RUMOUR.search(lower):
         return Speech.REBUTTAL
     if any(_REBUTS_PREVIOUS.search(after.text[:MAX_CLAIM]) for after in following[:1]):
         return Speech.REBUTTAL
@@ -346,7 +344,7 @@ def _speech(
     )
     if inside / length > 0.5:
         return Speech.DIRECT_QUOTE
-    return Speech.INDIRECT_QUOTE if _REPORTED.search(sentence.text) else Speech.OWN_VOICE
+    return Speech.INDIRECT_QUOTE if _REPORTED.search(lower) else Speech.OWN_VOICE
 
 
 def detect(text: str, *, title_end: int = 0) -> tuple[Claim, ...]:

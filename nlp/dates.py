@@ -230,8 +230,8 @@ def _never(match: re.Match[str], published: date | None) -> None:
     """A lunar date has no day without a lunar calendar."""
 
 
-_PATTERNS: Final[tuple[tuple[re.Pattern[str], DateKind, _Read, bool, tuple[str, ...]], ...]] = tuple(
-    (re.compile(pattern, re.IGNORECASE), kind, read, digit, needs)
+_PATTERNS: Final[tuple[tuple[re.Pattern[str], DateKind, _Read, bool, frozenset[str]], ...]] = tuple(
+    (re.compile(pattern, re.IGNORECASE), kind, read, digit, frozenset(needs))
     for pattern, kind, read, digit, needs in (
         (r"(?<!\w)(?:(?:mùng|mồng|ngày)\s+\d{1,2}|rằm)\s+tháng\s+(?:giêng|chạp|\d{1,2}\s+âm\s+lịch)(?!\w)"
          r"|(?<!\w)tháng\s+(?:giêng|chạp)(?!\w)|(?<!\w)(?:mùng|mồng)\s+\d{1,2}\s+tết(?!\w)"
@@ -257,6 +257,7 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], DateKind, _Read, bool, tuple[str, 
          r"tuần\s+(?:này|trước|qua|rồi|tới|sau)|tháng\s+(?:này|trước|qua|rồi|tới|sau))(?!\w)", DateKind.DAY, _of_relative, False, ("nay", "qua", "kia", "mai", "tuần", "tháng")),
     )
 )  # fmt: skip
+_NEEDED: Final = tuple(sorted({word for *_, words in _PATTERNS for word in words}))
 
 
 def _relation(text: str, start: int) -> DateRelation:
@@ -292,9 +293,10 @@ def _matches(text: str, taken: bytearray, published: date | None) -> Iterator[_F
     for start, end in _lines(text):
         line = text[start:end].lower()
         digit = _DIGIT.search(line) is not None
+        # Fifteen searches cost much more than asking for the word that each needs.
+        absent = frozenset([word for word in _NEEDED if word not in line])
         for pattern, kind, read, needs_digit, words in _PATTERNS:
-            # Fifteen searches cost much more than asking for the word that each needs.
-            if (needs_digit and not digit) or (words and not any(w in line for w in words)):
+            if (needs_digit and not digit) or (words and words <= absent):
                 continue
             yield from _matches_of(pattern, kind, read, text, start, end, taken, published)
 

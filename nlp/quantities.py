@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from nlp.dates import DateKind, DateRelation, DateValue, date_values
@@ -358,8 +359,13 @@ def extract(text: str, *, published: date | None = None) -> Extraction:
     dates = date_values(hidden, published=published)
     hidden = _hide(hidden, [(d.start, d.end) for d in dates])
     dates = tuple(d for d in dates if d.text.strip())
-    quantities = _ranges(text, list(_quantities(hidden, text)))
+    quantities = _all_quantities(hidden, text)
     return Extraction(quantities=quantities, dates=dates, legal_refs=refs)
+
+
+@lru_cache(maxsize=4096)  # a sentence is read several times, the dates of it by another day each
+def _all_quantities(hidden: str, text: str) -> tuple[Quantity, ...]:
+    return _ranges(text, list(_quantities(hidden, text)))
 
 
 _UP_TO: Final = re.compile(r"\s*(?:đến|tới|-|–)\s*", re.IGNORECASE)

@@ -13,6 +13,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 _ETH: Final = {"Ð": "Đ", "ð": "đ"}
@@ -221,7 +222,8 @@ _OLD: Final = [
     "uỵ",
 ]
 _TO_OLD: Final = {n: o for n, o in zip(_NEW, _OLD, strict=True)}
-_NEW_STYLE: Final = re.compile(r"(?:" + "|".join(_NEW) + r")(?!\w)", re.IGNORECASE)
+# The pairs of `_NEW` as classes of letters, which are found in an eighth of the time of a list.
+_NEW_STYLE: Final = re.compile(r"(?:[òóỏõọÒÓỎÕỌ][aeAE]|[ùúủũụÙÚỦŨỤ][yY])(?!\w)")
 
 
 def _recase(match: re.Match[str]) -> str:
@@ -263,6 +265,10 @@ def _fold_letter(character: str) -> str:
     return _LOOKALIKES.get(character, character)
 
 
+_FOLDED: Final = {
+    code: _fold_letter(chr(code)) for code in (*range(0xFF01, 0xFF5F), *map(ord, _LOOKALIKES))
+}
+_ODD: Final = re.compile("[" + "".join(map(re.escape, map(chr, _FOLDED))) + "]")
 _DOTTED: Final = re.compile(r"(?<!\w)(?:\w[.\-_·*]){1,4}\w(?!\w)")
 _COOPERATIVE: Final = re.compile(
     r"(?<!\w)(?:h\W?t\W?x|hợp[\s\-_.·*]+tác[\s\-_.·*]+xã)(?!\w)", re.IGNORECASE
@@ -275,17 +281,35 @@ def skeleton(text: str) -> View:
     Lower case, old tone style, Cyrillic, Greek and full-width look-alikes as Latin letters, dots or
     hyphens between the letters of a syllable removed, and every way to write ``hợp tác xã`` alike.
     """
+    lower = (text.translate(_FOLDED) if _ODD.search(text) else text).lower()
+    starts = list(range(len(text)))
+    if len(lower) != len(text) or "Σ" in text:
+        lower, starts = _letter_by_letter(text)
+    flat = old_style(lower)
+    ends = [s + 1 for s in starts]
+    flat, starts, ends = _rewrite(flat, starts, ends, _DOTTED, _undotted)
+    flat, starts, ends = _rewrite(flat, starts, ends, _COOPERATIVE, lambda m: "hợp tác xã")
+    return View(flat, tuple(starts), tuple(ends))
+
+
+@lru_cache(maxsize=1024)  # the sentences of an article are asked for twice
+def skeleton_text(text: str) -> str:
+    """Return the text of `skeleton` without the way back, in a fraction of the time."""
+    lower = (text.translate(_FOLDED) if _ODD.search(text) else text).lower()
+    if len(lower) != len(text) or "Σ" in text:
+        lower, _ = _letter_by_letter(text)
+    return _COOPERATIVE.sub("hợp tác xã", _DOTTED.sub(_undotted, old_style(lower)))
+
+
+def _letter_by_letter(text: str) -> tuple[str, list[int]]:
+    """Fold where lower case has another length or depends on the neighbours (İ, Σ)."""
     letters: list[str] = []
     starts: list[int] = []
     for i, character in enumerate(text):
         for folded in _fold_letter(character).lower():
             letters.append(folded)
             starts.append(i)
-    flat = old_style("".join(letters))
-    ends = [s + 1 for s in starts]
-    flat, starts, ends = _rewrite(flat, starts, ends, _DOTTED, _undotted)
-    flat, starts, ends = _rewrite(flat, starts, ends, _COOPERATIVE, lambda m: "hợp tác xã")
-    return View(flat, tuple(starts), tuple(ends))
+    return "".join(letters), starts
 
 
 def _undotted(match: re.Match[str]) -> str:
@@ -326,8 +350,12 @@ def is_undiacritised(text: str) -> bool:
     words = re.findall(r"[^\W\d_]+", text)
     if len(words) < 8:
         return False
-    marked: int = sum(fold(w) != w.lower() for w in words)
-    return marked < 0.05 * len(words)
+    marked = 0
+    for word in words:
+        marked += not word.isascii() and fold(word) != word.lower()
+        if marked >= 0.05 * len(words):
+            return False
+    return True
 
 
 def neutralise_controls(text: str) -> str:

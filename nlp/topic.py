@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from nlp.text import fold, is_undiacritised, skeleton
+from nlp.text import fold, is_undiacritised, skeleton_text
 
 _TERMS: Final = (
     r"hợp tác xã|liên hiệp hợp tác xã|tổ hợp tác|kinh tế tập thể|kinh tế hợp tác|xã viên|"
@@ -45,7 +45,7 @@ def topic(title: str, lead: str, body: str) -> Topic:
     term = _FOLDED_TERM if bare else _TERM
 
     def read(text: str) -> str:
-        flat = skeleton(text).text
+        flat = skeleton_text(text)
         return _OTHER.sub(" ", fold(flat) if bare else flat)
 
     in_head = len(term.findall(read(head)))

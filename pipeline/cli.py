@@ -7,12 +7,16 @@ ends with one line that names file, line and remedy, and exit code 1.
 
 from __future__ import annotations
 
+import errno
+from typing import Final
+
 import typer
 
 from kiemchung import __version__
-from kiemchung.errors import KiemchungError
+from kiemchung.errors import DiskFullError, KiemchungError
 from pipeline.commands import (
     accounts,
+    care,
     corrections,
     desk,
     measure,
@@ -30,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     **GROUP,
 )
-for group in (week, texts, desk, measure):
+for group in (week, texts, desk, care, measure):
     app.add_typer(group.app)
 app.add_typer(reference.app, name="reference")
 app.add_typer(outlets.app, name="outlets")
@@ -47,6 +51,26 @@ def version() -> None:
     typer.echo(__version__)
 
 
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def no_room(error: Exception) -> DiskFullError | None:
+    """Return ``error`` in our words where it says that the disk is full, else None.
+
+    SQLite tells it in words only, and calls a file limit an I/O error.
+    """
+    sqlite = type(error).__module__ == "sqlite3" and (
+        "full" in str(error) or "disk I/O error" in str(error)
+    )
+    if not sqlite and not (isinstance(error, OSError) and error.errno in _NO_ROOM):
+        return None
+    return DiskFullError(
+        f"no room on the disk: {error}",
+        where=str(getattr(error, "filename", None) or ""),
+        remedy="make room, then start the same command again; it goes on where it stopped",
+    )
+
+
 def main() -> None:
     """Run the command line; a known error is one line on stderr and exit code 1."""
     try:
@@ -54,11 +78,17 @@ def main() -> None:
     except KiemchungError as error:
         say(f"kiemchung: {error}")
         raise SystemExit(1) from None
+    except BrokenPipeError:
+        raise SystemExit(1) from None
+    except Exception as error:
+        known = no_room(error)
+        if known is None:
+            raise
+        say(f"kiemchung: {known}")
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         say("kiemchung: interrupted; the same command goes on where it stopped")
         raise SystemExit(130) from None
-    except BrokenPipeError:
-        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

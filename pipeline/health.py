@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -40,19 +41,63 @@ def folder(data_dir: Path) -> Path:
     return data_dir / "health"
 
 
+@dataclass(slots=True, kw_only=True)
+class _Pages:
+    """What is counted of an outlet's pages while they pass."""
+
+    articles: int = 0
+    title_only: int = 0
+    with_lead: int = 0
+    without_date: int = 0
+    cooperative: int = 0
+    newest: str = ""
+    quarantined: Counter[str] = field(default_factory=Counter)
+    bodies: Counter[str] = field(default_factory=Counter)
+    drifts: array[float] = field(default_factory=lambda: array("d"))
+    lengths: array[int] = field(default_factory=lambda: array("q"))
+
+    def add(self, outcome: PageOutcome) -> None:
+        """Count one page."""
+        if not outcome.extracted:
+            if outcome.state == "quarantined":
+                self.quarantined[outcome.reason] += 1
+            return
+        self.articles += 1
+        self.title_only += outcome.title_only
+        self.with_lead += outcome.with_lead
+        self.without_date += not outcome.published
+        self.cooperative += outcome.cooperative
+        self.newest = _newer(self.newest, outcome.published)
+        if outcome.body_sha256:
+            self.bodies[outcome.body_sha256] += 1
+        if outcome.drift is not None:
+            self.drifts.append(outcome.drift)
+        if outcome.characters:
+            self.lengths.append(outcome.characters)
+
+
+def _newer(one: str, other: str) -> str:
+    return max(filter(None, (one, other)), default="", key=datetime.fromisoformat)
+
+
 def outlet_week(
-    outlet: Outlet, week: str, visits: Sequence[Visit], outcomes: Sequence[PageOutcome]
+    outlet: Outlet, week: str, visits: Sequence[Visit], outcomes: Iterable[PageOutcome]
 ) -> OutletWeek:
     """Return the week of one outlet from its addresses and its pages."""
+    counted = _Pages()
+    for outcome in outcomes:
+        counted.add(outcome)
+    return _outlet_week(outlet, week, visits, counted)
+
+
+def _outlet_week(outlet: Outlet, week: str, visits: Sequence[Visit], counted: _Pages) -> OutletWeek:
     pages = [v for v in visits if v.kind is Kind.PAGE and v.state is not State.MOVED]
     lists = [v for v in visits if v.kind is not Kind.PAGE and v.state is not State.MOVED]
     ended = Counter(v.state for v in pages)
     failed = [v.reason for v in pages if v.state in (State.FAILED, State.GONE)]
-    articles = [o for o in outcomes if o.extracted]
-    bodies = Counter(o.body_sha256 for o in articles if o.body_sha256)
-    drifts = [o.drift for o in articles if o.drift is not None]
-    lengths = [o.characters for o in articles if o.characters]
-    stamps = [*(o.published for o in articles), *(v.newest for v in lists)]
+    newest = counted.newest
+    for visit in lists:
+        newest = _newer(newest, visit.newest)
     return OutletWeek(
         outlet=outlet.name,
         week=week,
@@ -75,18 +120,16 @@ def outlet_week(
         unchanged=ended[State.UNCHANGED],
         refused=dict(Counter(v.reason for v in pages if v.state is State.REFUSED)),
         failed=dict(Counter(failed)),
-        extracted=len(articles),
-        quarantined=dict(
-            Counter(o.reason for o in outcomes if o.state == "quarantined" and not o.extracted)
-        ),
-        title_only=sum(o.title_only for o in articles),
-        with_lead=sum(o.with_lead for o in articles),
-        without_date=sum(not o.published for o in articles),
-        median_characters=int(median(lengths)) if lengths else None,
-        cooperative=sum(o.cooperative for o in articles),
-        drift=round(median(drifts), 4) if drifts else None,
-        repeated=sum(n for n in bodies.values() if n > 1),
-        newest_item=max(filter(None, stamps), default="", key=datetime.fromisoformat),
+        extracted=counted.articles,
+        quarantined=dict(counted.quarantined),
+        title_only=counted.title_only,
+        with_lead=counted.with_lead,
+        without_date=counted.without_date,
+        median_characters=int(median(counted.lengths)) if counted.lengths else None,
+        cooperative=counted.cooperative,
+        drift=round(median(counted.drifts), 4) if counted.drifts else None,
+        repeated=sum(n for n in counted.bodies.values() if n > 1),
+        newest_item=newest,
         moved_to=_moved_to(outlet, lists),
     )
 
@@ -100,29 +143,31 @@ def _moved_to(outlet: Outlet, lists: Sequence[Visit]) -> str:
     return ""
 
 
-def check(run: RunPlan, outlets: Mapping[str, Outlet], outcomes: Sequence[PageOutcome]) -> Checked:
+def check(run: RunPlan, outlets: Mapping[str, Outlet], outcomes: Iterable[PageOutcome]) -> Checked:
     """Return the health of every outlet of a run, and write its week down as history.
 
     A past week is looked at as of its end, a running one as of now; the same week again replaces
     what was written before.
     """
     ledger = Ledger(ledger_path(run.data_dir))
+    visits: dict[str, list[Visit]] = {name: [] for name in outlets}
     try:
-        visits = ledger.visits(run.run_id)
+        for visit in ledger.each_visit(run.run_id):
+            if visit.outlet in visits:
+                visits[visit.outlet].append(visit)
     finally:
         ledger.close()
+    counted = {name: _Pages() for name in outlets}
+    for outcome in outcomes:
+        if outcome.outlet in counted:
+            counted[outcome.outlet].add(outcome)
     week = str(run.week)
     past, unreadable = read_history(folder(run.data_dir), before=week)
     at = min(instant_of(week), datetime.now(UTC))
     rows = []
     lines = [f"unreadable history: {error}" for error in unreadable]
     for name, outlet in sorted(outlets.items()):
-        now = outlet_week(
-            outlet,
-            week,
-            [v for v in visits if v.outlet == name],
-            [o for o in outcomes if o.outlet == name],
-        )
+        now = _outlet_week(outlet, week, visits[name], counted[name])
         found = alarms(now, past.get(name, []), expect=outlet.expect, at=at)
         write_week(folder(run.data_dir), now)
         rows.append(_row(now, found))

@@ -26,6 +26,7 @@ from models import registry
 from models.scoring import Cached
 from nlp.retrieval import PassageIndex
 from nlp.timing import named_documents
+from pipeline.versions import verdict_version
 
 if TYPE_CHECKING:
     from kiemchung.config import Settings
@@ -56,6 +57,7 @@ class Judge:
     index: PassageIndex
     by_id: Mapping[str, Passage] = field(repr=False)
     documents_by_id: Mapping[str, Document] = field(repr=False)
+    model_sha256: str = ""  # of the model's manifest, and so of its files
 
     @classmethod
     def load(
@@ -83,6 +85,7 @@ class Judge:
             index=PassageIndex(base.passages, base.documents),
             by_id={p.passage_id: p for p in base.passages},
             documents_by_id={d.doc_id: d for d in base.documents},
+            model_sha256=registry.fingerprint(chosen or registry.DEFAULT),
         )
 
     def outcome(
@@ -109,13 +112,6 @@ class Judge:
 
     def judge(self, mention: Mention, *, run_id: str) -> Judgement:
         """Return the judgement of one mention; its id depends on all that it was derived from."""
-        judgement_id = digest(
-            mention.mention_id,
-            mention.as_of.isoformat(),
-            self.model.model_id,
-            self.base_version,
-            repr(self.threshold),
-        )
         if mention.as_of_method is AsOfMethod.UNKNOWN:
             found = _UNKNOWN_DAY
         else:
@@ -125,8 +121,20 @@ class Judge:
                 speech=mention.speech,
                 checkability=mention.checkability,
             )
+        return self.judgement(mention, found, run_id=run_id)
+
+    def judgement(
+        self, mention: Mention, found: deciding.Outcome | Judgement, *, run_id: str
+    ) -> Judgement:
+        """Return what was found of a claim as the judgement of ``mention``, which has its words."""
         return Judgement(
-            judgement_id=judgement_id,
+            judgement_id=digest(
+                mention.mention_id,
+                mention.as_of.isoformat(),
+                self.model.model_id,
+                self.base_version,
+                repr(self.threshold),
+            ),
             mention_id=mention.mention_id,
             run_id=run_id,
             model_id=self.model.model_id,
@@ -156,7 +164,8 @@ def _load_model(chosen: Path | None, settings: Settings, *, remember: bool) -> V
     model = registry.load(chosen) if chosen else registry.load_default()
     if not remember or not model.model_id.startswith("encoder-"):
         return model  # the comparison is faster than a look-up is worth
-    return Cached(model, settings.data_dir / "verdicts.sqlite")
+    # A verdict of other code is another verdict, whatever the model's files are.
+    return Cached(model, settings.data_dir / "verdicts.sqlite", code=verdict_version())
 
 
 def promoted_model(data_dir: Path) -> Path | None:

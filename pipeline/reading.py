@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
 from kiemchung.domain import Article, AsOfMethod, Claim, Document, Mention, digest
 from nlp.claims import detect
-from nlp.matching import claim_key, stories
+from nlp.matching import claim_key
 from nlp.timing import ClaimDay, claim_day
 
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -59,23 +58,3 @@ def mentions(article: Article, documents: Sequence[Document], *, undated: date) 
             )
         )
     return found
-
-
-def with_stories(articles: Sequence[Article]) -> list[Article]:
-    """Return the articles with the story each belongs to; the earliest copy is the original."""
-
-    def reading_order(article: Article) -> tuple[str, str]:
-        # A sort key only: an undated copy is never taken for the original of a dated one.
-        when = article.published_at.isoformat() if article.published_at else "9999"
-        return (when, article.canonical_url)
-
-    ordered = sorted(articles, key=reading_order)
-    places = stories([(a.article_id, a.body) for a in ordered])
-    return [
-        replace(
-            article,
-            story_id=places[article.article_id].story_id,
-            copied_from=places[article.article_id].copied_from,
-        )
-        for article in ordered
-    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,10 +10,11 @@ from crawler.outlets import load_outlets
 from crawler.run import FetchedPage
 from kiemchung.config import Settings
 from kiemchung.errors import KiemchungError
-from pipeline import stages
-from pipeline.runs import RunPlan, sole
+from pipeline import backfill, stages
+from pipeline.runs import RunPlan, read_run, sole
 from pipeline.stages import Progress, silent
 from pipeline.weeks import Week, parse_week
+from pipeline.workers import crew_of
 
 
 class ArchiveExpiredError(KiemchungError):
@@ -34,7 +34,7 @@ class Reextracted:
 
 def _plans(settings: Settings, since: Week) -> Iterator[RunPlan]:
     for path in sorted((settings.data_dir / "runs").glob("*/run.json")):
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = read_run(path)
         week = parse_week(facts["week"])
         if str(week) >= str(since):
             yield RunPlan(
@@ -43,6 +43,11 @@ def _plans(settings: Settings, since: Week) -> Iterator[RunPlan]:
                 config_sha256=facts["config_sha256"],
                 data_dir=settings.data_dir,
             )
+
+
+def _named(run: RunPlan) -> bool:
+    kept = {k.run_id: k.named for k in backfill.kept_runs(run.data_dir)}
+    return kept.get(run.run_id, True)
 
 
 def _whole(pages: Iterator[FetchedPage]) -> Iterator[FetchedPage]:
@@ -65,13 +70,16 @@ def reextract(
     for run in _plans(settings, since):
         outlets = {name: every[name] for name in run.outlets if name in every}
         with sole(run):
+            backfill.keep(run, outlets, named=_named(run))
             done = stages.complete(run.stage("extract"))
-            before = {a.article_id for a in stages.read_extracted(run)[0]} if done else set()
+            before = {a.article_id for a in stages.articles_of(run)} if done else set()
             skipped = ""
             try:
                 pages = crawling.fetched_pages(run.data_dir, run.run_id)
-                stages.extract(run, _whole(pages), outlets, progress=progress)
-                after = {a.article_id for a in stages.read_extracted(run)[0]}
+                stages.extract(
+                    run, _whole(pages), outlets, progress=progress, crew=crew_of(settings.workers)
+                )
+                after = {a.article_id for a in stages.articles_of(run)}
             except ArchiveExpiredError as error:
                 after, skipped = before, error.message
         found.append(

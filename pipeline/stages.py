@@ -2,39 +2,60 @@
 
 A shard is named after the hash of what it was made from. A stage that was killed therefore finds
 its finished shards by name and starts again at the first missing one; a stage whose input changed
-makes new shards and removes the old.
+makes new shards and removes the old. No stage holds more than the shards its workers are at; what
+is kept of the whole week are ids, and of each text a fingerprint.
 """
 
 from __future__ import annotations
 
-import functools
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
-from crawler import extract as extract_module
-from crawler.extract import Page
-from crawler.isolate import Extractor
-from crawler.outlets import Outlet
+from crawler.outlets import Outlet, outlet_sha256
 from crawler.run import FetchedPage
+from kiemchung import tombstones
+from kiemchung.config import Settings
 from kiemchung.domain import Article, Document, Judgement, Mention, digest
-from kiemchung.errors import AccountingError, PageError
-from kiemchung.shards import read_shard, write_bytes_atomically, write_shard
-from nlp.matching import content_key
-from nlp.text import canonical
-from nlp.topic import topic
-from pipeline.ahead import judge_all
+from kiemchung.shards import read_shard
+from pipeline.analysing import (
+    ReadContext,
+    ReadJob,
+    ReadTask,
+    StoryJob,
+    StoryTask,
+    distinct,
+    stories_of,
+)
+from pipeline.extracting import (
+    ExtractContext,
+    ExtractJob,
+    PageOutcome,
+    PageTask,
+    article_of,
+    clock_was_wrong,
+    extractor_version,
+    read_at,
+)
+from pipeline.handover import complete, finish, made_with, rows_of, shards_of
 from pipeline.judging import Judge
-from pipeline.reading import mentions, with_stories
+from pipeline.remembered import FILE, Remembered
 from pipeline.runs import RunPlan
+from pipeline.verdicts import JudgeContext, JudgeJob, JudgeTask, grouped, load_job, version_of
+from pipeline.workers import FEW, Alone, Crew
+
+__all__ = [
+    "PageOutcome", "article_of", "clock_was_wrong", "complete", "extractor_version", "made_with",
+    "read_at",
+]  # fmt: skip
 
 T = TypeVar("T")
-PAGES_PER_SHARD = 50
-ARTICLES_PER_SHARD = 100
-MENTIONS_PER_SHARD = 2000
+PAGES_PER_SHARD: Final = 50
+MENTIONS_PER_SHARD: Final = 500
+"""Checkable claims of a shard of judgements, a few more where a shard of articles has many."""
 
 
 class Progress(Protocol):
@@ -48,174 +69,16 @@ def silent(stage: str, done: int, total: int) -> None:
     """Show nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageOutcome:
-    """Where one fetched page ended: stored, duplicate or quarantined with its reason."""
-
-    url: str
-    outlet: str
-    raw_sha256: str
-    state: str
-    reason: str
-    article_id: str
-    # Of pages with an article, for the outlet's health; counts and lengths only.
-    extracted: bool = False
-    cooperative: bool = False
-    with_lead: bool = False
-    title_only: bool = False
-    characters: int = 0
-    published: str = ""  # ISO, empty where unknown
-    drift: float | None = None
-    body_sha256: str = ""
-
-
-def _batches(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
-
-
-def _tidy(folder: Path, kept: Iterable[Path]) -> None:
-    """Remove shards that no longer belong to the stage's input."""
-    wanted = set(kept)
-    for path in folder.glob("*.parquet"):
-        if path not in wanted:
-            path.unlink()
-
-
-def _finish(folder: Path, shards: Sequence[Path]) -> None:
-    """Write the list of shards; a stage is complete if and only if this file is there."""
-    _tidy(folder, shards)
-    names = json.dumps([path.name for path in shards], indent=1)
-    write_bytes_atomically(folder / "stage.json", names.encode("utf-8"))
-
-
-def complete(folder: Path) -> bool:
-    """Return whether the stage in ``folder`` has finished."""
-    return (folder / "stage.json").is_file()
-
-
 def read_stage(folder: Path, cls: type[T]) -> list[T]:
-    """Return all rows of a finished stage in order.
+    """Return all rows of a finished stage in order; `pipeline.handover.rows_of` yields them.
 
     Raises:
         AccountingError: the stage has not finished or a shard it lists is gone.
     """
-    if not complete(folder):
-        raise AccountingError(
-            f"stage {folder.name} has not finished",
-            where=str(folder),
-            remedy="run `kiemchung weekly` with the same arguments; it goes on where it stopped",
-        )
-    rows: list[T] = []
-    for name in json.loads((folder / "stage.json").read_text(encoding="utf-8")):
-        if not (folder / name).is_file():
-            raise AccountingError(
-                "a finished shard is gone",
-                where=str(folder / name),
-                remedy="delete stage.json beside it and run the week again",
-            )
-        rows.extend(read_shard(folder / name, cls))
-    return rows
-
-
-def _staged(
-    folder: Path,
-    batches: Iterable[tuple[str, Callable[[], Sequence[T]]]],
-    cls: type[T],
-) -> list[Path]:
-    """Make every missing shard; ``batches`` yields the key of a shard and what makes its rows."""
-    paths = []
-    for number, (key, make) in enumerate(batches):
-        path = folder / f"part-{number:05d}-{key[:12]}.parquet"
-        if not path.is_file():
-            write_shard(path, make(), cls)
-        paths.append(path)
-    return paths
+    return list(rows_of(folder, cls))
 
 
 # -- extract ---------------------------------------------------------------------------------
-
-
-def article_of(page: Page, fetched: FetchedPage) -> Article:
-    """Return the article that a page holds, its texts made canonical."""
-    title = canonical(page.title).text.strip()
-    lead = canonical(page.lead).text.strip()
-    body = canonical(page.body).text.strip()
-    return Article(
-        article_id=digest(page.canonical_url, title, lead, body),
-        outlet=fetched.outlet,
-        url=fetched.url,
-        canonical_url=page.canonical_url,
-        title=title,
-        lead=lead,
-        body=body,
-        published_at=page.published_at,
-        published_method=page.published_method,
-        fetched_at=fetched.fetched_at,
-        raw_sha256=fetched.raw_sha256,
-        title_method=page.title_method,
-        lead_method=page.lead_method,
-        body_method=page.body_method,
-        noarchive=page.noarchive,
-        opt_outs=page.opt_outs,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Extracted:
-    outcome: PageOutcome
-    article: Article | None
-
-
-def _extract_one(fetched: FetchedPage, outlet: Outlet | None, extractor: Extractor) -> _Extracted:
-    def ended(
-        state: str,
-        reason: str = "",
-        article: Article | None = None,
-        drift: float | None = None,
-    ) -> _Extracted:
-        outcome = PageOutcome(
-            url=fetched.url,
-            outlet=fetched.outlet,
-            raw_sha256=fetched.raw_sha256,
-            state=state,
-            reason=reason,
-            article_id=article.article_id if article and state == "stored" else "",
-        )
-        if article is not None:
-            outcome = replace(
-                outcome,
-                extracted=True,
-                cooperative=article.about_cooperatives,
-                with_lead=bool(article.lead),
-                title_only=not article.body,
-                characters=len(article.body),
-                published=article.published_at.isoformat() if article.published_at else "",
-                drift=drift,
-                body_sha256=digest(article.body) if article.body else "",
-            )
-        return _Extracted(outcome=outcome, article=article if state == "stored" else None)
-
-    if fetched.flags:
-        return ended("quarantined", fetched.flags[0])
-    try:
-        page = extractor.extract(
-            fetched.body,
-            url=fetched.final_url,
-            content_type=fetched.content_type,
-            outlet=outlet,
-            fetched_at=fetched.fetched_at,
-            headers=fetched.headers,
-        )
-    except PageError as error:
-        return ended("quarantined", error.reason)
-    article = article_of(page, fetched)
-    found = topic(article.title, article.lead, article.body)
-    drift = page.drift
-    if not found.about_cooperatives:
-        return ended("quarantined", "off_topic", article, drift)
-    article = replace(article, about_cooperatives=True, topic_reason=found.reason)
-    return ended("stored", "", article, drift)
 
 
 def extract(
@@ -223,83 +86,94 @@ def extract(
     pages: Iterable[FetchedPage],
     outlets: dict[str, Outlet],
     *,
+    total: int = 0,
     progress: Progress = silent,
+    crew: Crew | None = None,
 ) -> None:
-    """Turn fetched pages into articles and named outcomes.
-
-    Pages stream through in shards, so that no more than one shard of bodies is in memory.
-    """
+    """Turn fetched pages into articles and named outcomes; ``total`` is told to ``progress``."""
     folder = run.stage("extract")
     # A changed extractor or outlet file makes new shards of the same pages.
     program = digest(extractor_version(), *(repr(outlets[name]) for name in sorted(outlets)))
     shards: list[Path] = []
-    seen: set[str] = set()
     done = 0
-    with Extractor() as extractor:
-        batch: list[FetchedPage] = []
 
-        def flush() -> None:
-            nonlocal done
+    def tasks() -> Iterator[PageTask]:
+        nonlocal done
+        for number, batch in enumerate(_batches(pages)):
             key = digest(program, *(f"{p.url} {p.raw_sha256}" for p in batch))
-            stem = f"part-{len(shards) // 2:05d}-{key[:12]}"
+            stem = f"part-{number:05d}-{key[:12]}"
             articles = folder / f"{stem}.articles.parquet"
             outcomes = folder / f"{stem}.outcomes.parquet"
-            if not outcomes.is_file() or not articles.is_file():
-                rows = [_extract_one(p, outlets.get(p.outlet), extractor) for p in batch]
-                write_shard(articles, [r.article for r in rows if r.article], Article)
-                write_shard(outcomes, [r.outcome for r in rows], PageOutcome)
             shards.extend((articles, outcomes))
-            done += len(batch)
-            progress("extract", done, 0)
-            batch.clear()
+            if outcomes.is_file() and articles.is_file():
+                done += len(batch)
+                progress("extract", done, total)
+            else:
+                yield PageTask(pages=batch, articles=articles, outcomes=outcomes)
 
-        for fetched in pages:
-            if fetched.raw_sha256 + fetched.url in seen:
-                continue
-            seen.add(fetched.raw_sha256 + fetched.url)
-            batch.append(fetched)
-            if len(batch) == PAGES_PER_SHARD:
-                flush()
-        if batch:
-            flush()
-    folder.mkdir(parents=True, exist_ok=True)
-    _finish(folder, shards)
+    context = ExtractContext(
+        outlets=outlets, week=run.week, withdrawn=tombstones.hashes(run.data_dir)
+    )
+    for pages_done in (crew or Alone()).run(ExtractJob, context, tasks()):
+        done += pages_done
+        progress("extract", done, total)
+    finish(
+        folder,
+        shards,
+        extractor_version=extractor_version(),
+        outlets={name: outlet_sha256(outlets[name]) for name in sorted(outlets)},
+    )
 
 
-@functools.cache
-def extractor_version() -> str:
-    """Return the hash of the code that turns pages into articles."""
-    folder = Path(extract_module.__file__).parent
-    names = ("blocks", "canonical", "dates", "decode", "extract", "extractors", "markup")
-    files = [folder / f"{name}.py" for name in names]
-    return digest(*(path.read_text(encoding="utf-8") for path in files if path.is_file()))
+def _batches(pages: Iterable[FetchedPage]) -> Iterator[tuple[FetchedPage, ...]]:
+    """Yield the pages of every shard; a page that came twice counts once."""
+    seen: set[bytes] = set()
+    batch: list[FetchedPage] = []
+    for fetched in pages:
+        key = bytes.fromhex(digest(fetched.raw_sha256, fetched.url))
+        if key in seen:
+            continue
+        seen.add(key)
+        batch.append(fetched)
+        if len(batch) == PAGES_PER_SHARD:
+            yield tuple(batch)
+            batch = []
+    if batch:
+        yield tuple(batch)
+
+
+def outcomes_of(run: RunPlan) -> Iterator[PageOutcome]:
+    """Yield where every page ended.
+
+    A page whose article was already there (two addresses, one article) ends as duplicate.
+
+    Raises:
+        AccountingError: the stage has not finished or a shard it lists is gone.
+    """
+    taken: set[bytes] = set()
+    for outcome in rows_of(run.stage("extract"), PageOutcome, "outcomes"):
+        key = bytes.fromhex(digest(outcome.article_id)) if outcome.article_id else b""
+        again = outcome.state == "stored" and key in taken
+        if key:
+            taken.add(key)
+        yield replace(outcome, state="duplicate", reason="same_article") if again else outcome
+
+
+def read_outcomes(folder: Path) -> list[PageOutcome]:
+    """Return where the pages of a finished extraction ended, without reading its articles."""
+    return list(rows_of(folder, PageOutcome, "outcomes"))
+
+
+def articles_of(run: RunPlan) -> Iterator[Article]:
+    """Yield the distinct articles as extracted, without their stories."""
+    for path, rows, _ in distinct(shards_of(run.stage("extract"), "articles")):
+        every = read_shard(path, Article)
+        yield from (every[row] for row in rows)
 
 
 def read_extracted(run: RunPlan) -> tuple[list[Article], list[PageOutcome]]:
-    """Return the distinct articles and where every page ended.
-
-    A page whose article was already there (two addresses, one article) ends as duplicate.
-    """
-    folder = run.stage("extract")
-    if not complete(folder):
-        read_stage(folder, Article)  # raises with the remedy
-    names = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
-    articles: dict[str, Article] = {}
-    outcomes: list[PageOutcome] = []
-    taken: set[str] = set()
-    for name in names:
-        if ".articles." in name:
-            for article in read_shard(folder / name, Article):
-                articles.setdefault(article.article_id, article)
-        else:
-            for outcome in read_shard(folder / name, PageOutcome):
-                again = outcome.state == "stored" and outcome.article_id in taken
-                if outcome.article_id:
-                    taken.add(outcome.article_id)
-                outcomes.append(
-                    replace(outcome, state="duplicate", reason="same_article") if again else outcome
-                )
-    return list(articles.values()), outcomes
+    """Return the distinct articles and where every page ended, all at once."""
+    return list(articles_of(run)), list(outcomes_of(run))
 
 
 def count_outcomes(outcomes: Iterable[PageOutcome]) -> tuple[int, int, dict[str, int]]:
@@ -316,71 +190,153 @@ def count_outcomes(outcomes: Iterable[PageOutcome]) -> tuple[int, int, dict[str,
 # -- analyse ---------------------------------------------------------------------------------
 
 
-def analyse(run: RunPlan, documents: Sequence[Document], *, progress: Progress = silent) -> None:
+def analyse(
+    run: RunPlan,
+    documents: Sequence[Document],
+    *,
+    progress: Progress = silent,
+    crew: Crew | None = None,
+) -> None:
     """Find the claims of every article, and which articles are copies."""
-    articles, _ = read_extracted(run)
-    articles = with_stories(articles)
     folder = run.stage("analyse")
-    base = digest(*(repr(asdict(d)) for d in documents))
-    batches = list(_batches(articles, ARTICLES_PER_SHARD))
+    workers = crew or Alone()
+    parts = list(distinct(shards_of(run.stage("extract"), "articles")))
+    total = sum(len(rows) for _, rows, _ in parts)
+    context = ReadContext(
+        documents=tuple(documents), undated=run.week.sunday, remembered=_remembered(run)
+    )
+    stems = [
+        f"part-{number:05d}-{digest(context.version, key)[:12]}"
+        for number, (_, _, key) in enumerate(parts)
+    ]
+    tasks = [
+        ReadTask(
+            source=path,
+            rows=rows,
+            mentions=folder / f"{stem}.mentions.parquet",
+            prints=folder / f"{stem}.prints.parquet",
+        )
+        for (path, rows, _), stem in zip(parts, stems, strict=True)
+    ]
+    missing = [t for t in tasks if not (t.mentions.is_file() and t.prints.is_file())]
+    done = total - sum(len(t.rows) for t in missing)
+    progress("analyse", done, total)
+    for read in workers.run(ReadJob, context, missing):
+        done += read.articles
+        progress("analyse", done, total)
+    articles = _write_stories(run, parts, tasks, workers)
+    finish(
+        folder,
+        [
+            path
+            for task, own in zip(tasks, articles, strict=True)
+            for path in (own, task.mentions, task.prints)
+        ],
+    )
 
-    def make(batch: Sequence[Article]) -> list[Mention]:
-        return [m for a in batch for m in mentions(a, documents, undated=run.week.sunday)]
 
-    shards: list[Path] = []
-    for number, batch in enumerate(batches):
-        key = digest(base, *(f"{a.article_id} {content_key(a.text)}" for a in batch))
-        stories_key = digest(key, *(f"{a.story_id} {a.copied_from}" for a in batch))
-        path = folder / f"part-{number:05d}-{stories_key[:12]}.articles.parquet"
-        claims = folder / f"part-{number:05d}-{key[:12]}.mentions.parquet"
-        if not path.is_file():
-            write_shard(path, batch, Article)
-        if not claims.is_file():
-            write_shard(claims, make(batch), Mention)
-        shards.extend((path, claims))
-        progress("analyse", min((number + 1) * ARTICLES_PER_SHARD, len(articles)), len(articles))
-    folder.mkdir(parents=True, exist_ok=True)
-    _finish(folder, shards)
+def _write_stories(
+    run: RunPlan,
+    parts: Sequence[tuple[Path, tuple[int, ...], str]],
+    tasks: Sequence[ReadTask],
+    crew: Crew,
+) -> list[Path]:
+    """Write every shard of articles with the stories of the whole week; return the shards."""
+    found = stories_of(task.prints for task in tasks)
+    placed = iter(found)  # in the order of the shards
+    made: list[Path] = []
+    writing: list[StoryTask] = []
+    for number, (path, rows, key) in enumerate(parts):
+        own = list(islice(placed, len(rows)))
+        stories = tuple(s.story_id for s in own)
+        originals = tuple(s.copied_from for s in own)
+        name = digest(key, *stories, *originals)[:12]
+        target = run.stage("analyse") / f"part-{number:05d}-{name}.articles.parquet"
+        made.append(target)
+        if not target.is_file():
+            writing.append(
+                StoryTask(
+                    source=path, rows=rows, stories=stories, originals=originals, articles=target
+                )
+            )
+    for _ in crew.run(StoryJob, None, writing):
+        pass
+    return made
 
 
-def _read_kind(folder: Path, kind: str, cls: type[T]) -> list[T]:
-    if not complete(folder):
-        read_stage(folder, cls)
-    names = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
-    return [row for n in names if f".{kind}." in n for row in read_shard(folder / n, cls)]
+def _remembered(run: RunPlan) -> Path:
+    """Return the file of remembered results, made here, so that workers only open it."""
+    path = run.data_dir / FILE
+    Remembered(path, "file", "").close()
+    return path
 
 
 def read_analysed(run: RunPlan) -> tuple[list[Article], list[Mention]]:
-    """Return the articles with their stories, and all mentions."""
+    """Return the articles with their stories, and all mentions, all at once."""
     folder = run.stage("analyse")
-    return _read_kind(folder, "articles", Article), _read_kind(folder, "mentions", Mention)
+    return (
+        list(rows_of(folder, Article, "articles")),
+        list(rows_of(folder, Mention, "mentions")),
+    )
 
 
 # -- judge -----------------------------------------------------------------------------------
 
 
-def judge(run: RunPlan, judge_: Judge, *, progress: Progress = silent) -> None:
-    """Set every checkable claim beside the passages in force on its day."""
-    _, found = read_analysed(run)
-    wanted = [m for m in found if m.checkability == "CHECKABLE"]
+def judge(
+    run: RunPlan,
+    judge_: Judge,
+    *,
+    progress: Progress = silent,
+    crew: Crew | None = None,
+    settings: Settings | None = None,
+) -> None:
+    """Set every checkable claim beside the passages in force on its day.
+
+    Workers load base and model by ``settings``; without them all is judged here.
+    """
     folder = run.stage("judge")
-    version = digest(judge_.model.model_id, judge_.base_version, repr(judge_.threshold))
-    total = len(wanted)
-
-    def make(batch: Sequence[Mention]) -> list[Judgement]:
-        return judge_all(judge_, batch, run_id=run.run_id)
-
-    def batches() -> Iterator[tuple[str, Callable[[], Sequence[Judgement]]]]:
-        for number, batch in enumerate(_batches(wanted, MENTIONS_PER_SHARD)):
-            key = digest(version, *(f"{m.mention_id} {m.as_of}" for m in batch))
-            yield key, lambda batch=batch: make(batch)  # type: ignore[misc]
-            progress("judge", min((number + 1) * MENTIONS_PER_SHARD, total), total)
-
-    shards = _staged(folder, batches(), Judgement)
-    folder.mkdir(parents=True, exist_ok=True)
-    _finish(folder, shards)
+    version = version_of(judge_)
+    groups = grouped(shards_of(run.stage("analyse"), "mentions"), MENTIONS_PER_SHARD)
+    total = sum(claims for _, claims in groups)
+    tasks = [
+        JudgeTask(
+            sources=sources,
+            judgements=folder
+            / f"part-{number:05d}-{digest(version, *(p.name for p in sources))[:12]}.parquet",
+        )
+        for number, (sources, _) in enumerate(groups)
+    ]
+    missing = [t for t in tasks if not t.judgements.is_file()]
+    absent = {t.judgements for t in missing}
+    done = sum(
+        claims
+        for task, (_, claims) in zip(tasks, groups, strict=True)
+        if task.judgements not in absent
+    )
+    progress("judge", done, total)
+    remembered = _remembered(run)
+    if crew is None or settings is None or len(missing) < FEW:
+        results = Alone().run(
+            lambda own: JudgeJob(own, run_id=run.run_id, remembered=remembered), judge_, missing
+        )
+    else:
+        context = JudgeContext(
+            run_id=run.run_id, settings=settings, version=version, remembered=remembered
+        )
+        results = crew.run(load_job, context, missing)
+    for found in results:
+        done += found.judged
+        progress("judge", done, total)
+    finish(
+        folder,
+        [t.judgements for t in tasks],
+        model_sha256=judge_.model_sha256,
+        base_version=judge_.base_version,
+        threshold=judge_.threshold,
+    )
 
 
 def read_judged(run: RunPlan) -> list[Judgement]:
-    """Return the judgements of the run."""
+    """Return the judgements of the run, all at once."""
     return read_stage(run.stage("judge"), Judgement)

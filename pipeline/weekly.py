@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from crawler import archive
 from crawler import run as crawling
-from crawler.outlets import Outlet, load_outlets
+from crawler.outlets import Outlet, load_outlets, outlet_sha256
 from kiemchung import __version__
 from kiemchung.config import Settings
-from kiemchung.domain import Accounting, Batch, OutletHealth, Run
+from kiemchung.domain import (
+    Accounting,
+    Article,
+    Document,
+    Judgement,
+    Mention,
+    OutletHealth,
+    Passage,
+    Provenance,
+    Run,
+)
 from kiemchung.errors import AccountingError, KiemchungError, StoreLockedError, UnknownOutletError
-from kiemchung.store import open_store
-from kiemchung.store.inbox import write_batch
-from pipeline import health, stages
+from kiemchung.shards import remove_leftovers, to_table
+from kiemchung.store import insurance, open_store
+from kiemchung.store.inbox import write_tables
+from pipeline import backfill, health, stages
+from pipeline.code import code_sha256, program_version, tool_versions
 from pipeline.deliver import alarms as undelivered
 from pipeline.deliver import deliver
+from pipeline.engines import crew_for
+from pipeline.handover import tables_of
 from pipeline.judging import Judge
+from pipeline.publishing import articles_in_reading_order, counts, passages_seen
+from pipeline.reading import VIETNAM
 from pipeline.reporting import write_report
 from pipeline.runs import RunPlan, plan, record, sole
 from pipeline.stages import Progress, silent
 from pipeline.weeks import Week
+from pipeline.workers import crew_of
 
 HEALTHY: Final = 0
 FAILED: Final = 1
@@ -61,6 +78,7 @@ class Summary:
     alarms: tuple[str, ...]
     published: bool
     report: str
+    notes: tuple[str, ...] = ()  # what is worth knowing and no alarm
 
     @property
     def exit_code(self) -> int:
@@ -79,13 +97,10 @@ def choose_outlets(names: Sequence[str], settings: Settings) -> dict[str, Outlet
     every = load_outlets(settings.outlet_dir)
     known = ", ".join(sorted(every))
     chosen: dict[str, Outlet] = {}
-    for name in names:
-        if name == SAMPLE:
-            chosen.update({n: o for n, o in every.items() if o.sample})
-        elif name in every:
-            chosen[name] = every[name]
-        else:
+    for name in (n for given in names for n in _named(given, every)):
+        if name not in every:
             raise UnknownOutletError(f"no outlet is called {name!r}", remedy=f"known: {known}")
+        chosen[name] = every[name]
     if not names:
         chosen = {n: o for n, o in every.items() if o.verified_on and not o.sample}
         if not chosen:
@@ -93,17 +108,45 @@ def choose_outlets(names: Sequence[str], settings: Settings) -> dict[str, Outlet
                 "no outlet file is verified yet",
                 remedy="name outlets with --outlet, or verify one as CONTRIBUTING says",
             )
+    _refuse_mixture(chosen)
+    return dict(sorted(chosen.items()))
+
+
+def _named(name: str, every: Mapping[str, Outlet]) -> list[str]:
+    return [n for n, o in every.items() if o.sample] if name == SAMPLE else [name]
+
+
+def _refuse_mixture(chosen: Mapping[str, Outlet]) -> None:
     if any(o.sample for o in chosen.values()) and not all(o.sample for o in chosen.values()):
         raise UnknownOutletError(
             "the sample's outlets and real ones cannot share a run",
             remedy="run them one after the other",
         )
-    return dict(sorted(chosen.items()))
+
+
+def outlets_then(
+    week: Week, names: Sequence[str], settings: Settings, *, now: bool = False
+) -> backfill.Then:
+    """Return the outlets of a run of ``week``, as they were then; with ``now`` as they are.
+
+    Raises:
+        UnknownOutletError: a name is unknown, or nothing is verified and none is named.
+        OutletFileError: what an earlier run kept is missing or damaged.
+    """
+    if now:
+        return backfill.Then(outlets=choose_outlets(names, settings))
+    every = load_outlets(settings.outlet_dir)
+    wanted = [n for name in names for n in _named(name, every)]
+    if not names:
+        wanted = list(backfill.verified_then(week, settings.data_dir, every))
+    then = backfill.as_of(week, wanted, settings.data_dir, every)
+    _refuse_mixture(then.outlets)
+    return then
 
 
 def make_plan(week: Week, outlets: Sequence[str], settings: Settings) -> RunPlan:
     """Return the plan of the run that these arguments mean."""
-    chosen = choose_outlets(outlets, settings)
+    chosen = outlets_then(week, outlets, settings).outlets
     return plan(week, list(chosen), settings.sha256(), settings.data_dir)
 
 
@@ -140,8 +183,7 @@ def accounting(run: RunPlan, settings: Settings) -> Accounted:
         AccountingError: a sum does not match; nothing is published then.
     """
     crawled = crawling.summary(run.data_dir, run.run_id)
-    _, outcomes = stages.read_extracted(run)
-    stored, duplicate, quarantined = stages.count_outcomes(outcomes)
+    stored, duplicate, quarantined = stages.count_outcomes(stages.outcomes_of(run))
     sums = Accounting(
         discovered=crawled.discovered,
         fetched=crawled.fetched,
@@ -167,8 +209,20 @@ def accounting(run: RunPlan, settings: Settings) -> Accounted:
         alarms.append(f"{sum(broken.values())} of {total} pages quarantined: {broken}")
     if crawled.pending:
         alarms.append(f"{crawled.pending} addresses still pending")
+    moments = (
+        at
+        for table in tables_of(run.stage("extract"), Article, "articles", columns=["fetched_at"])
+        for at in table["fetched_at"].to_pylist()
+    )
+    early = [at for at in moments if stages.clock_was_wrong(at, run.week)]
+    if early:
+        alarms.append(
+            f"the clock was wrong: {len(early)} articles came on {min(early).date()} by it, before"
+            f" week {run.week} began; their dates were held against the week"
+        )
     every = load_outlets(settings.outlet_dir)
-    checked = health.check(run, {n: every[n] for n in run.outlets if n in every}, outcomes)
+    known = backfill.of_run(run, every)
+    checked = health.check(run, known, stages.outcomes_of(run))
     # A list that failed is named once, by the crawl.
     lists = ("dead_feed", "empty_feed", "unreachable")
     alarms += [line for line in checked.lines if not (crawled.alarms and line.startswith(lists))]
@@ -179,60 +233,109 @@ def accounting(run: RunPlan, settings: Settings) -> Accounted:
 class Publication:
     """Whether the run is in the store, and which deliveries of its report failed."""
 
-    merged: bool  # False: a server owns the store, merges the run and writes its report
+    merged: bool  # False: another process owns the store; a server merges the run and reports
+    waits: str = ""  # who that is, and where the batch lies
     undelivered: tuple[str, ...] = ()
 
 
+def made_of(run: RunPlan, judge_: Judge) -> Provenance:
+    """Return what the run's judgements were made with.
+
+    Raises:
+        AccountingError: its claims were found or judged by another program, model or base, or with
+            another threshold, than the one that publishes: a flag would name what did not make it.
+    """
+    now = {
+        "program": program_version(),
+        "model_sha256": judge_.model_sha256,
+        "base_version": judge_.base_version,
+        "threshold": judge_.threshold,
+    }
+    for stage, names in (("analyse", ("program",)), ("judge", tuple(now))):
+        then = stages.made_with(run.stage(stage))
+        other = [name for name in names if then.get(name) != now[name]]
+        if other:
+            raise AccountingError(
+                f"stage {stage} was run with another {', '.join(other)} than is here now",
+                where=str(run.stage(stage)),
+                remedy="run the stages analyse and judge of this week again",
+            )
+    extracted = stages.made_with(run.stage("extract"))
+    return Provenance(
+        code_sha256=code_sha256(),
+        extractor_version=extracted.get("extractor_version", ""),
+        model_sha256=judge_.model_sha256,
+        threshold=judge_.threshold,
+        outlets=extracted.get("outlets", {}),
+        tools=tool_versions(),
+    )
+
+
 def publish(
-    run: RunPlan, settings: Settings, judge_: Judge, *, delivering: bool = True
+    run: RunPlan,
+    settings: Settings,
+    judge_: Judge,
+    *,
+    delivering: bool = True,
+    odd: Sequence[str] = (),
 ) -> Publication:
-    """Put the run into the inbox, merge it, write its report and deliver it."""
-    articles, found = stages.read_analysed(run)
-    judgements = stages.read_judged(run)
-    checkable = {m.mention_id for m in found if m.checkability == "CHECKABLE"}
-    if {j.mention_id for j in judgements} != checkable:
-        raise AccountingError(
-            f"{len(checkable)} checkable claims, but {len(judgements)} judgements",
-            where=run.run_id,
-            remedy="run the stages analyse and judge of this week again",
-        )
+    """Put the run into the inbox, merge it, write its report and deliver it.
+
+    ``odd`` says in which way the configuration is another one; it stands among the run's alarms.
+    """
+    seen = passages_seen(run)
     accounted = accounting(run, settings)
-    seen = {e.passage_id for j in judgements for e in j.evidence}
+    provenance = made_of(run, judge_)
     # The version before a rule is shown beside it, so it travels along.
     seen |= {judge_.by_id[p].supersedes for p in seen if judge_.by_id[p].supersedes}
     passages = tuple(p for p in judge_.passages if p.passage_id in seen)
     needed = {p.doc_id for p in passages}
-    batch = Batch(
-        run=Run(
-            run_id=run.run_id,
-            week=str(run.week),
-            outlets=run.outlets,
-            config_sha256=run.config_sha256,
-            code_version=__version__,
-            base_version=judge_.base_version,
-            model_id=judge_.model.model_id,
-            accounting=accounted.sums,
-            alarms=accounted.alarms,
-            health=accounted.health,
-        ),
-        articles=tuple(articles),
-        mentions=tuple(found),
-        judgements=tuple(judgements),
-        passages=passages,
-        documents=tuple(d for d in judge_.documents if d.doc_id in needed),
+    facts = Run(
+        run_id=run.run_id,
+        week=str(run.week),
+        outlets=run.outlets,
+        config_sha256=run.config_sha256,
+        code_version=__version__,
+        base_version=judge_.base_version,
+        model_id=judge_.model.model_id,
+        accounting=accounted.sums,
+        alarms=(*accounted.alarms, *odd),
+        health=accounted.health,
+        provenance=provenance,
     )
     inbox = settings.data_dir / "inbox"
-    write_batch(inbox, batch)
+    analysed = run.stage("analyse")
+    write_tables(
+        inbox,
+        run.run_id,
+        {
+            "run": [to_table([facts], Run)],
+            "document": [to_table([d for d in judge_.documents if d.doc_id in needed], Document)],
+            "passage": [to_table(passages, Passage)],
+            "article": articles_in_reading_order(run),
+            "mention": tables_of(analysed, Mention, "mentions"),
+            "judgement": tables_of(run.stage("judge"), Judgement),
+        },
+    )
     try:
         with open_store(
             store_path(settings), wait_seconds=2.0, double_share=settings.double_review_share
         ) as store:
             merged = store.merge_inbox(inbox)
-            written = write_report(
-                store, str(run.week), settings, outlet_names=outlet_names(settings)
+            # Another run may have found the store taken by this one, and left its batch to us.
+            others = {r.week for r in store.runs() if r.run_id in merged} - {str(run.week)}
+            names = outlet_names(settings)
+            insurance.write_daily(
+                store,
+                settings.data_dir / "reviews",
+                day=datetime.now(UTC).astimezone(VIETNAM).date(),  # names a file, changes no result
+                keep_days=settings.keep_reviews_days,
             )
-    except StoreLockedError:
-        return Publication(merged=False)  # the server merges its inbox every few seconds
+            written = write_report(store, str(run.week), settings, outlet_names=names)
+            for week in sorted(others):
+                write_report(store, week, settings, outlet_names=names)
+    except StoreLockedError as error:
+        return Publication(merged=False, waits=_waiting(run, inbox, error))
     if run.run_id not in merged:
         raise KiemchungError(
             "the batch was not merged",
@@ -242,6 +345,14 @@ def publish(
     # Outside the store: a slow mail server must not keep a reviewer waiting for the lock.
     failed = undelivered(deliver(written, settings)) if delivering else []
     return Publication(merged=True, undelivered=tuple(failed))
+
+
+def _waiting(run: RunPlan, inbox: Path, error: StoreLockedError) -> str:
+    """Say who owns the store; a server merges its inbox every few seconds, a run once."""
+    return (
+        f"{error.message}: the batch waits in {inbox / run.run_id}; `kiemchung serve` merges it"
+        " by itself, after any other program start this command again"
+    )
 
 
 def expire_pages(run: RunPlan, settings: Settings) -> list[str]:
@@ -284,38 +395,60 @@ def weekly(
     only: Sequence[Stage] = tuple(Stage),
     progress: Progress = silent,
     judge_: Judge | None = None,
+    outlets_now: bool = False,
 ) -> Summary:
     """Run the stages ``only`` of one week in their order.
+
+    A past week has the outlets of then, see `pipeline.backfill`; with ``outlets_now`` those of now.
 
     Raises:
         KiemchungError: with what went wrong; the same call goes on where it stopped.
     """
-    chosen = choose_outlets(outlets, settings)
+    then = outlets_then(week, outlets, settings, now=outlets_now)
+    chosen = then.outlets
     run = plan(week, list(chosen), settings.sha256(), settings.data_dir)
+    crew, judges = crew_for(settings), crew_for(settings, encoder=True)
+    local = crew_of(settings.workers)  # pages are read where the archive lies
     with sole(run):
-        record(run)
+        for folder in (run.folder, settings.data_dir / "reports", health.folder(run.data_dir)):
+            remove_leftovers(folder)
+        odd = record(
+            run,
+            settings=settings.counted(),
+            outlets={name: outlet_sha256(outlet) for name, outlet in chosen.items()},
+        )
+        backfill.keep(run, chosen, named=bool(outlets))
         if Stage.CRAWL in only:
             progress("crawl", 0, 0)
             crawled = crawl(run, settings, chosen)
             progress("crawl", crawled.discovered, crawled.discovered)
         if Stage.EXTRACT in only:
             pages = crawling.fetched_pages(run.data_dir, run.run_id)
-            stages.extract(run, pages, chosen, progress=progress)
+            total = crawling.summary(run.data_dir, run.run_id).fetched
+            stages.extract(run, pages, chosen, total=total, progress=progress, crew=local)
         needs_judge = {Stage.ANALYSE, Stage.JUDGE, Stage.PUBLISH} & set(only)
+        loaded = judge_ is None
         if needs_judge and judge_ is None:
             judge_ = Judge.load(settings)
         if Stage.ANALYSE in only and judge_:
-            stages.analyse(run, judge_.documents, progress=progress)
+            stages.analyse(run, judge_.documents, progress=progress, crew=crew)
         if Stage.JUDGE in only and judge_:
-            stages.judge(run, judge_, progress=progress)
+            # A judge that was given exists here only, and one GPU serves one process.
+            spread = loaded and (settings.device == "cpu" or settings.engine == "ray")
+            own = settings if spread else None
+            stages.judge(run, judge_, progress=progress, crew=judges, settings=own)
         published = Publication(merged=False)
         if Stage.PUBLISH in only and judge_:
+            progress("publish", 0, 1)
             sample = any(o.sample for o in chosen.values())  # nobody waits for its report
-            published = publish(run, settings, judge_, delivering=not sample)
+            published = publish(run, settings, judge_, delivering=not sample, odd=odd)
+            progress("publish", 1, 1)
         if published.merged:
             expire_pages(run, settings)
         done = summarise(run, settings, stages_run=only, published=published.merged)
-        return replace(done, alarms=(*done.alarms, *published.undelivered))
+        alarms = (*done.alarms, *odd, *published.undelivered)
+        notes = (*then.notes, *filter(None, [published.waits]))
+        return replace(done, alarms=alarms, notes=notes)
 
 
 def summarise(
@@ -337,21 +470,18 @@ def summarise(
             pending=crawled.pending,
         )
         alarms = crawled.alarms
-    articles, found = (
-        stages.read_analysed(run) if stages.complete(run.stage("analyse")) else ([], [])
-    )
-    judged = stages.read_judged(run) if stages.complete(run.stage("judge")) else []
+    found = counts(run)
     return Summary(
         run_id=run.run_id,
         week=str(run.week),
         outlets=run.outlets,
         stages=tuple(stages_run),
         accounting=sums,
-        articles=len(articles),
-        mentions=len(found),
-        checkable=sum(m.checkability == "CHECKABLE" for m in found),
-        judgements=len(judged),
-        flags=sum(j.flagged for j in judged),
+        articles=found["articles"],
+        mentions=found["mentions"],
+        checkable=found["checkable"],
+        judgements=found["judgements"],
+        flags=found["flags"],
         alarms=alarms,
         published=published,
         report=str(report_path(run.week, settings)) if published else "",

@@ -91,7 +91,7 @@ def test_a_changed_pyproject_installs_again(
     asked: list[str] = []
     monkeypatch.setattr(bootstrap, "pip", lambda arguments, what: asked.append(what))
     bootstrap.make_environment("run")
-    assert asked == ["kiemchung (a minute or two)"]
+    assert asked == ["kiemchung's packages (a minute or two)", "kiemchung itself"]
     assert bootstrap.STAMP.read_text() == bootstrap.fingerprint("run")
 
 

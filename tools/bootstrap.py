@@ -1,11 +1,16 @@
 """Make the virtual environment and install what `make run` or `make test` needs.
 
+Everything comes from the lock files of `requirements/`, by version and hash; a file with another
+hash is refused, and nothing falls back to an install without. The checkout itself is installed
+last, without its dependencies and with the locked build tools.
+
 Plain standard library and old syntax on purpose: it has to run, and say what is missing, on a
 machine that has nothing yet. Works as often as it is called; a second call with unchanged
-pyproject.toml installs nothing.
+pyproject.toml and lock files installs nothing.
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -17,6 +22,9 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "kiemchung.stamp"
 OLDEST = (3, 11)
 TORCH = "torch==2.13.0"
+TORCH_INDEX = "KIEMCHUNG_TORCH_INDEX"
+LOCKS = {"run": ("build", "default"), "test": ("build", "dev")}
+SETS = {"run": "kiemchung's packages (a minute or two)", "test": "the development set"}
 FREE_GB = {"run": 2, "test": 5}
 NETWORK_SIGNS = (
     "NameResolutionError",
@@ -63,6 +71,8 @@ def check_machine(mode):
 def fingerprint(mode):
     """Return what an up-to-date environment is recognised by."""
     declared = (ROOT / "pyproject.toml").read_bytes()
+    for path in sorted((ROOT / "requirements").glob("*.txt")):
+        declared += path.read_bytes()
     return mode + " " + hashlib.sha256(declared + sys.version.encode()).hexdigest()
 
 
@@ -82,6 +92,12 @@ def pip(arguments, what):
     if result.returncode == 0:
         return
     sys.stderr.write(result.stderr)
+    if "DO NOT MATCH THE HASHES" in result.stderr:
+        stop(
+            "a file of " + what + " is not the one that the lock names; the lines above say which. "
+            "Nothing of it was installed. Ask where your package index got that file before you "
+            "do anything else"
+        )
     if "No space left on device" in result.stderr:
         stop("the disk is full; free some space and run the same command again")
     if any(sign in result.stderr for sign in NETWORK_SIGNS):
@@ -106,13 +122,52 @@ def make_environment(mode):
         if result.returncode:
             stop("the environment could not be made; the lines above say why")
     if mode == "test":
-        index = os.environ.get("KIEMCHUNG_TORCH_INDEX")
-        extra = ["--index-url", index] if index else []
-        pip([TORCH, *extra], "torch (CPU build; see CONTRIBUTING for other machines)")
-        pip(["-e", ".[train,dev]"], "kiemchung with its development set")
-    else:
-        pip(["-e", "."], "kiemchung (a minute or two)")
+        install_torch()
+    pip(locked(*LOCKS[mode]), SETS[mode])
+    pip(["--no-deps", "--no-build-isolation", "-e", "."], "kiemchung itself")
     STAMP.write_text(wanted)
+
+
+def locked(*names):
+    """Return the arguments that install lock files, and nothing that they do not name."""
+    found = ["--require-hashes"]
+    for name in names:
+        found += ["-r", str(ROOT / "requirements" / (name + ".txt"))]
+    return found
+
+
+def install_torch():
+    """Install torch by hash: the CPU build where pip finds one, else what the index has.
+
+    A CUDA build comes with what only it needs; what else torch needs is in the development set.
+    """
+    index = os.environ.get(TORCH_INDEX)
+    if index:
+        say("torch comes from " + TORCH_INDEX + ", by version only: the lock knows no hash of it")
+        pip([TORCH, "--no-deps", "--index-url", index], "torch")
+    elif is_cuda_build(torch_file()):
+        say("the package index has a CUDA build of torch only (3 GB); CONTRIBUTING says how to get")
+        say("the CPU build")
+        pip([*locked("torch-cuda"), "--no-deps"], "torch and what its CUDA build needs")
+    else:
+        pip([*locked("torch"), "--no-deps"], "torch")
+
+
+def torch_file():
+    """Return the name of the file of torch that pip would install, empty when it does not say."""
+    command = [python(), "-m", "pip", "install", "--quiet", "--dry-run", "--no-deps"]
+    command += ["--ignore-installed", "--disable-pip-version-check", "--report", "-", TORCH]
+    asked = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        url = json.loads(asked.stdout)["install"][0]["download_info"]["url"]
+    except (ValueError, KeyError, IndexError):
+        return ""
+    return url.split("#")[0].rsplit("/", 1)[-1].replace("%2B", "+")
+
+
+def is_cuda_build(name):
+    """Whether a file of torch is a Linux build that is not marked as one for the CPU."""
+    return "linux" in name and "+cpu" not in name
 
 
 def offer_chromium():

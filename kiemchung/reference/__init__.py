@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from kiemchung.reference.loader import Problem, ReferenceBase, check, holds, in_force, load
+from kiemchung.reference.loader import (
+    Problem,
+    ReferenceBase,
+    check,
+    holds,
+    in_force,
+    load,
+    seal,
+    verify,
+)
 
-__all__ = ["Problem", "ReferenceBase", "check", "holds", "in_force", "load"]
+__all__ = ["Problem", "ReferenceBase", "check", "holds", "in_force", "load", "seal", "verify"]

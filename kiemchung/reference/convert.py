@@ -135,7 +135,10 @@ def add_fact(fact: Path, folder: Path | None = None) -> Passage:
             raise BadReferenceError(problem.message, where=f"{fact} ({problem.where})")
     from kiemchung.shards import write_bytes_atomically  # pyarrow is only needed here
 
+    sealed = (chosen / loader.SUMS).exists()
     write_bytes_atomically(path, grown)
+    if sealed:  # a kill in between leaves a base that says it was changed, and how to go on
+        loader.seal(chosen)
     return passage
 
 

@@ -22,12 +22,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-from kiemchung.domain import Document, Passage, PassageKind
+from kiemchung.domain import Document, Passage, PassageKind, sha256_hex
 from kiemchung.errors import BadReferenceError
 from kiemchung.reference.cues import CueIndex, plain_view, tokens
 
 DOCUMENTS: Final = "documents.jsonl"
 PASSAGES: Final = "passages.jsonl"
+SUMS: Final = "SHA256SUMS"
 SHIPPED: Final = Path(__file__).parent / "data"
 MAX_BYTES: Final = 64_000_000
 """A base of 100,000 passages is a tenth of it; a larger file is a mistake, not a base."""
@@ -35,6 +36,11 @@ MAX_BYTES: Final = 64_000_000
 _REMEDY: Final = "correct that line; docs/reference.md says what each field holds"
 _PASSAGE_ID: Final = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _UNCHECKED: Final = re.compile(r"\bmemory\b|\bunverified\b|trí nhớ", re.IGNORECASE)
+
+_RESEAL: Final = (
+    "if you changed it, run `kiemchung reference check`, then `kiemchung reference seal`; else put"
+    " the file back as it was"
+)
 
 T = TypeVar("T", Document, Passage)
 
@@ -68,9 +74,11 @@ def load(folder: Path | None = None) -> ReferenceBase:
     """Return the base in ``folder``, or the shipped one.
 
     Raises:
-        BadReferenceError: the first line that cannot be used, as ``file:line``.
+        BadReferenceError: the first line that cannot be used, as ``file:line``; or a file that is
+            not the one that was sealed.
     """
     chosen = SHIPPED if folder is None else folder
+    verify(chosen)
     problems: list[Problem] = []
     documents, passages = _read_both(chosen, problems)
     problems += _broken_links(documents, passages)
@@ -108,7 +116,65 @@ def check(folder: Path | None = None) -> list[Problem]:
     chosen = SHIPPED if folder is None else folder
     problems: list[Problem] = []
     documents, passages = _read_both(chosen, problems)
-    return _all_problems(documents, passages, problems)
+    return _all_problems(documents, passages, problems) + seal_problems(chosen)
+
+
+def verify(folder: Path | None = None) -> None:
+    """Refuse a base whose files are not those that were sealed; their lines are not read.
+
+    Raises:
+        BadReferenceError: a file is another one.
+    """
+    for problem in seal_problems(SHIPPED if folder is None else folder):
+        raise BadReferenceError(problem.message, where=problem.where, remedy=_RESEAL)
+
+
+def seal(folder: Path | None = None) -> Path:
+    """Write down the SHA-256 of the base's files, so that from now on no other bytes are taken.
+
+    A 7 that a flipped bit made of a 5 is a sound line of JSON, and another law. The file has the
+    form that ``sha256sum --check`` reads.
+
+    Raises:
+        BadReferenceError: the first line that cannot be used; such a base is not sealed.
+    """
+    from kiemchung.shards import write_bytes_atomically  # pyarrow is only needed here
+
+    chosen = SHIPPED if folder is None else folder
+    problems: list[Problem] = []
+    problems += _broken_links(*_read_both(chosen, problems))
+    for problem in problems:
+        raise BadReferenceError(problem.message, where=problem.where, remedy=_REMEDY)
+    write_bytes_atomically(chosen / SUMS, _sums(chosen))
+    return chosen / SUMS
+
+
+def _sums(folder: Path) -> bytes:
+    names = (DOCUMENTS, PASSAGES)
+    lines = (f"{sha256_hex((folder / name).read_bytes())}  {name}\n" for name in names)
+    return "".join(lines).encode("ascii")
+
+
+def seal_problems(folder: Path) -> list[Problem]:
+    """Return which file is not the one that was sealed; an own base need not be sealed."""
+    path = folder / SUMS
+    if folder != SHIPPED and not path.exists():
+        return []
+    try:
+        sealed, found = path.read_bytes(), _sums(folder)
+    except OSError as error:
+        return [Problem(where=str(error.filename or path), message=f"cannot be read: {error}")]
+    if sealed == found:
+        return []
+    for line, name in zip(found.splitlines(), (DOCUMENTS, PASSAGES), strict=True):
+        if line not in sealed.splitlines():
+            return [
+                Problem(
+                    where=str(folder / name),
+                    message=f"not the file that was sealed: its SHA-256 is not that in {SUMS}",
+                )
+            ]
+    return [Problem(where=str(path), message="not as it was written")]
 
 
 def check_texts(documents: bytes, passages: bytes, folder: Path) -> list[Problem]:

@@ -14,6 +14,7 @@ import duckdb
 from kiemchung.errors import StoreError, StoreMemoryError
 from kiemchung.store import convert
 from kiemchung.store.connection import ROOM, STORE, SideLock, transaction
+from kiemchung.store.seal import Seal
 
 T = TypeVar("T")
 IDLE_CURSORS: Final = 16
@@ -26,6 +27,7 @@ class OpenFile:
         self.path = path
         self._connection = connection
         self._lock = lock
+        self._seal = Seal(path)
         self._people = threading.RLock()  # ascending keys: one writer of people's rows at a time
         self._merging = threading.Lock()  # a decision never waits for a merge
         self._roomy = threading.Lock()
@@ -37,6 +39,7 @@ class OpenFile:
         self._daily = round(daily)
         self._closed = False
         self._idle: list[duckdb.DuckDBPyConnection] = []
+        self.unwritten = ""  # why the latest write failed; empty when it did not
         self.broken = ""  # why the database cannot go on; the owner process has to end then
 
     def __enter__(self) -> Self:
@@ -59,8 +62,14 @@ class OpenFile:
             while self._idle:
                 self._idle.pop().close()
             self._connection.close()
+            self._seal.finish()
         finally:
             self._lock.release()
+
+    def seal(self, seal: Seal) -> None:
+        """Follow the files of the open store with ``seal`` from here on."""
+        self._seal = seal
+        seal.begin()
 
     @contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -71,9 +80,12 @@ class OpenFile:
         """
         if self._closed:
             raise StoreError("the store is closed", where=str(self.path))
-        cursor = self._take()
+        if self.broken:  # its answers mean nothing any more
+            raise self._failed(self.broken)
+        cursor: duckdb.DuckDBPyConnection | None = None
         fit = False
         try:
+            cursor = self._take()  # refused as well once a checkpoint has failed
             yield cursor
             fit = True
         except (duckdb.OperationalError, duckdb.InternalError, duckdb.FatalException) as error:
@@ -84,18 +96,23 @@ class OpenFile:
                     where=str(self.path),
                     remedy="give the machine more memory, or split the batch",
                 ) from error
-            if isinstance(error, duckdb.FatalException | duckdb.InternalException):
+            fatal = isinstance(error, duckdb.FatalException | duckdb.InternalException)
+            if fatal or "has been invalidated" in text:  # of a checkpoint that found no room
                 self.broken = text
-            raise StoreError(
-                f"the database failed: {text}",
-                where=str(self.path),
-                remedy="make room on the disk and start again; what was acknowledged is kept",
-            ) from error
+            raise self._failed(text) from error
         finally:
-            if fit and len(self._idle) < IDLE_CURSORS:
-                self._idle.append(cursor)
-            else:  # a transaction may hang in one that failed
-                cursor.close()
+            if cursor is not None:
+                if fit and len(self._idle) < IDLE_CURSORS:
+                    self._idle.append(cursor)
+                else:  # a transaction may hang in one that failed
+                    cursor.close()
+
+    def _failed(self, text: str) -> StoreError:
+        return StoreError(
+            f"the database failed: {text}",
+            where=str(self.path),
+            remedy="make room on the disk and start again; what was acknowledged is kept",
+        )
 
     def _take(self) -> duckdb.DuckDBPyConnection:
         """Return a cursor that nobody else has; a list's pop and append are atomic."""
@@ -108,9 +125,20 @@ class OpenFile:
 
     @contextmanager
     def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """One transaction on people's tables, durable when it returns."""
-        with self._people, self._cursor() as cursor, transaction(cursor):
-            yield cursor
+        """One transaction on people's tables, durable when it returns.
+
+        A commit that finds no room is taken back whole; the next one may have room again.
+        """
+        try:
+            with self._people, self._cursor() as cursor:
+                with transaction(cursor):
+                    yield cursor
+                self._seal.note()
+        except StoreError as error:
+            if isinstance(error.__cause__, duckdb.Error):
+                self.unwritten = error.message
+            raise
+        self.unwritten = ""
 
     def _read(self, query: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
         def ask() -> list[dict[str, Any]]:

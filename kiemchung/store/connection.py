@@ -19,6 +19,7 @@ from typing import Final
 import duckdb
 
 from kiemchung.errors import StoreError, StoreLockedError
+from kiemchung.store.seal import WRITES
 
 _POLL_SECONDS: Final = 0.05
 _FOREIGN_PID: Final = re.compile(r"PID (\d+)")
@@ -110,12 +111,32 @@ def transaction(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
     except BaseException:
         cursor.execute("ROLLBACK")
         raise
-    cursor.execute("COMMIT")
+    with WRITES.one():
+        cursor.execute("COMMIT")
+
+
+def checkpoint(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Write the log into the file.
+
+    Raises:
+        duckdb.TransactionException: a request is reading.
+    """
+    with WRITES.one():
+        cursor.execute("CHECKPOINT")
 
 
 def quoted(text: str | Path) -> str:
     """Return a text as a literal of SQL."""
     return "'" + str(text).replace("'", "''") + "'"
+
+
+def is_database(path: Path) -> bool:
+    """Whether the file is one of DuckDB's, or empty."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(16)
+    return not head or head[8:12] == b"DUCK"
 
 
 def attach(

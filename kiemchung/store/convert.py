@@ -23,6 +23,7 @@ from kiemchung.domain import (
     OutletHealth,
     Passage,
     PassageKind,
+    Provenance,
     Review,
     Speech,
     Status,
@@ -160,6 +161,11 @@ def health(text: str | None) -> tuple[OutletHealth, ...]:
     )
 
 
+def provenance(text: str | None) -> Provenance:
+    """Return what a run's judgements were made with; empty for runs of earlier versions."""
+    return Provenance(**json.loads(text or "{}"))
+
+
 def flag(
     r: Mapping[str, Any],
     evidence: Sequence[Mapping[str, Any]],
@@ -168,6 +174,7 @@ def flag(
     """Return a flag with the passages as they were shown and the conclusion that stands."""
     fetched = utc(r["fetched_at"])
     assert fetched is not None
+    made_with = provenance(r["provenance"])
     return FlagRow(
         mention_id=r["mention_id"],
         judgement_id=r["judgement_id"],
@@ -194,6 +201,11 @@ def flag(
         threshold=r["threshold"],
         config_sha256=r["config_sha256"],
         code_version=r["code_version"],
+        code_sha256=made_with.code_sha256,
+        extractor_version=made_with.extractor_version,
+        model_sha256=made_with.model_sha256,
+        outlet_sha256=made_with.outlets.get(r["outlet"], ""),
+        tools=made_with.tools,
         label=Label(r["label"]),
         p_supported=r["p_supported"],
         p_refuted=r["p_refuted"],

@@ -90,6 +90,7 @@ WHERE (?::VARCHAR IS NULL OR s.mention_key IN (
         SELECT x.mention_key FROM run_mention AS x JOIN run AS r USING (run_key) WHERE r.week = ?
     ))
     AND (?::BIGINT IS NULL OR s.mention_key = ?)
+    AND NOT starts_with(a.url, 'forgotten:') -- withdrawn, see forgetting.py
 ORDER BY s.mention_key
 """
 # The wording that was cited; a conclusion of an older program names the passage only, and then it

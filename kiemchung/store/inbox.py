@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +30,9 @@ from kiemchung.domain import (
     Passage,
     Run,
     digest,
-    sha256_hex,
 )
 from kiemchung.errors import BatchError
-from kiemchung.shards import arrow_schema, write_bytes_atomically, write_shard
+from kiemchung.shards import arrow_schema, to_table, write_bytes_atomically
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -47,8 +46,11 @@ TABLES: Final[Mapping[str, type[Any]]] = {
     "mention": Mention,
     "judgement": Judgement,
 }
+ROWS_OF_A_GROUP: Final = 10_000
+"""Rows of a Parquet row group: a merge in stretches reads the groups that it needs."""
 _SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _TAKEN: Final = ".merging-"
+_MERGED: Final = ".merged-"
 _REMEDY: Final = "publish that run again; its shards are still there"
 
 
@@ -76,17 +78,7 @@ def folder_name(run_id: str) -> str:
 
 
 def write_batch(inbox: Path, batch: Batch) -> Path:
-    """Put ``batch`` into ``inbox`` and return its folder.
-
-    A batch of the same run that still waits there is replaced as a whole; one that was merged
-    before does no harm, because merging is idempotent.
-    """
-    inbox.mkdir(parents=True, exist_ok=True)
-    name = folder_name(batch.run.run_id)
-    for left_over in inbox.glob(f".tmp-{name}-*"):
-        shutil.rmtree(left_over, ignore_errors=True)  # of a writer that was killed
-    temporary = inbox / f".tmp-{name}-{os.getpid()}"
-    temporary.mkdir()
+    """Put ``batch`` into ``inbox`` and return its folder; see `write_tables`."""
     rows: dict[str, tuple[Any, ...]] = {
         "run": (batch.run,),
         "document": batch.documents,
@@ -95,16 +87,28 @@ def write_batch(inbox: Path, batch: Batch) -> Path:
         "mention": batch.mentions,
         "judgement": batch.judgements,
     }
-    files = {}
-    for table, cls in TABLES.items():
-        path = temporary / f"{table}.parquet"
-        write_shard(path, rows[table], cls)
-        files[table] = {
-            "file": path.name,
-            "rows": len(rows[table]),
-            "sha256": sha256_hex(path.read_bytes()),
-        }
-    manifest = {"format": FORMAT, "run_id": batch.run.run_id, "files": files}
+    tables = {name: [to_table(rows[name], cls)] for name, cls in TABLES.items()}
+    return write_tables(inbox, batch.run.run_id, tables)
+
+
+def write_tables(inbox: Path, run_id: str, tables: Mapping[str, Iterable[pa.Table]]) -> Path:
+    """Put the tables of a run into ``inbox``, a part in memory at a time; return the folder.
+
+    ``tables`` gives the parts of every table of `TABLES` in their order. A batch of the same run
+    that still waits there is replaced as a whole; one that was merged before does no harm, because
+    merging is idempotent.
+    """
+    inbox.mkdir(parents=True, exist_ok=True)
+    name = folder_name(run_id)
+    for left_over in inbox.glob(f".tmp-{name}-*"):
+        shutil.rmtree(left_over, ignore_errors=True)  # of a writer that was killed
+    temporary = inbox / f".tmp-{name}-{os.getpid()}"
+    temporary.mkdir()
+    files = {
+        table: _write_parts(temporary / f"{table}.parquet", tables[table], cls)
+        for table, cls in TABLES.items()
+    }
+    manifest = {"format": FORMAT, "run_id": run_id, "files": files}
     text = json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     write_bytes_atomically(temporary / MANIFEST, text.encode("utf-8"))
     _fsync_folder(temporary)
@@ -118,6 +122,36 @@ def write_batch(inbox: Path, batch: Batch) -> Path:
     return target
 
 
+def _write_parts(path: Path, parts: Iterable[pa.Table], cls: type[Any]) -> dict[str, Any]:
+    """Write the parts of one table to one file, flushed to disk; return its manifest entry."""
+    rows = 0
+    schema = arrow_schema(cls)
+    with path.open("wb") as out:
+        with pq.ParquetWriter(out, schema, compression="zstd") as writer:
+            for part in joined(parts, ROWS_OF_A_GROUP):
+                rows += part.num_rows
+                writer.write_table(part.cast(schema))
+        out.flush()
+        os.fsync(out.fileno())
+    with path.open("rb") as written:
+        found = hashlib.file_digest(written, "sha256").hexdigest()
+    return {"file": path.name, "rows": rows, "sha256": found}
+
+
+def joined(parts: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
+    """Yield ``parts`` together, at least ``size`` rows each but for the last."""
+    waiting: list[pa.Table] = []
+    rows = 0
+    for part in parts:
+        waiting.append(part)
+        rows += part.num_rows
+        if rows >= size:
+            yield pa.concat_tables(waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
 def take_over(inbox: Path) -> list[Path]:
     """Rename every waiting batch, so that no writer replaces it under our hands.
 
@@ -125,6 +159,8 @@ def take_over(inbox: Path) -> list[Path]:
     """
     if not inbox.is_dir():
         return []
+    for merged in inbox.glob(f"{_MERGED}*"):  # of an owner that was killed while removing it
+        shutil.rmtree(merged, ignore_errors=True)
     taken = sorted(inbox.glob(f"{_TAKEN}*"))
     busy = {p.name for p in taken}
     for path in sorted(p for p in inbox.iterdir() if p.is_dir()):
@@ -171,7 +207,7 @@ def _manifest(folder: Path) -> tuple[str, dict[str, Any]]:
 
 def _checked(path: Path, entry: object, cls: type[Any]) -> Path | pa.Table:
     if not isinstance(entry, dict) or not {"rows", "sha256"} <= set(entry):
-        raise BatchError("the manifest lacks rows or sha256", where=str(path), remedy=_REMEDY)
+        raise BatchError(f"{MANIFEST} lacks rows or sha256", where=str(path), remedy=_REMEDY)
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -179,7 +215,7 @@ def _checked(path: Path, entry: object, cls: type[Any]) -> Path | pa.Table:
         raise BatchError(f"missing: {error.strerror}", where=str(path), remedy=_REMEDY) from error
     if found != entry["sha256"]:
         raise BatchError(
-            f"SHA-256 is {found}, the manifest says {entry['sha256']}",
+            f"SHA-256 is {found}, {MANIFEST} says {entry['sha256']}",
             where=str(path),
             remedy=_REMEDY,
         )
@@ -190,7 +226,7 @@ def _checked(path: Path, entry: object, cls: type[Any]) -> Path | pa.Table:
         raise BatchError(f"no Parquet: {error}", where=str(path), remedy=_REMEDY) from error
     if rows != entry["rows"]:
         raise BatchError(
-            f"{rows} rows, the manifest says {entry['rows']}", where=str(path), remedy=_REMEDY
+            f"{rows} rows, {MANIFEST} says {entry['rows']}", where=str(path), remedy=_REMEDY
         )
     wanted = arrow_schema(cls)
     if schema.names != wanted.names:
@@ -219,7 +255,7 @@ def read_batch(folder: Path) -> ReadBatch:
     ids = pq.read_table(folder / "run.parquet", columns=["run_id"]).column(0).to_pylist()
     if ids != [run_id]:
         raise BatchError(
-            f"the run table holds {ids}, the manifest names {run_id!r}",
+            f"the run table holds {ids}, {MANIFEST} names {run_id!r}",
             where=str(folder),
             remedy=_REMEDY,
         )
@@ -227,8 +263,12 @@ def read_batch(folder: Path) -> ReadBatch:
 
 
 def discard(folder: Path) -> None:
-    """Remove a batch that was merged."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove a batch that was merged; killed half way, it is not taken for a damaged one."""
+    name = folder.name.removeprefix(_TAKEN)
+    merged = folder.with_name(f"{_MERGED}{name}")
+    shutil.rmtree(merged, ignore_errors=True)  # of an owner that was killed while removing it
+    folder.rename(merged)
+    shutil.rmtree(merged, ignore_errors=True)
 
 
 def quarantine(inbox: Path, folder: Path, reason: str) -> Path:

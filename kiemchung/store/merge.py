@@ -41,12 +41,14 @@ STRETCH: Final = 4_000
 """Articles that are laid out at once; fewer take less memory and look through the store more often.
 """
 
+_RUNS_A_WEEK: Final = 10_000
+
 _JUDGED: Final = ("judgement", "judgement_evidence", "judgement_difference")
 
 _STRETCHED: Final = ("article", "mention", "judgement")
 """Laid out a stretch at a time, as b_...; the whole of them is called w_..."""
 _DERIVED: Final = (
-    "b_wording", "b_evidence", "b_judged", "b_judged_all", "b_mention", "b_judgement",
+    "b_wording", "b_evidence", "b_judged", "b_judged_all", "b_mention", "b_judgement", "b_first",
 )  # fmt: skip
 
 _ARTICLE_TEXT: Final = (
@@ -75,6 +77,8 @@ _ARTICLE_UPDATES: Final = (
     "published_at", "published_method", "title_method", "lead_method", "body_method", "noarchive",
     "about_cooperatives", "topic_reason", "story_id", "copied_from",
 )  # fmt: skip
+# Where and when it was fetched; the text that came is the same.
+_ARTICLE_FETCHED: Final = ("url", "fetched_at", "raw_sha256")
 _MENTION_UPDATES: Final = (
     "claim_id", "checkability", "check_worthiness", "speech", "as_of", "as_of_method",
 )  # fmt: skip
@@ -121,7 +125,8 @@ _REFUSALS: Final = (
         "SELECT judgement_id FROM w_judgement WHERE run_id <> (SELECT run_id FROM b_run)",
     ),
 )  # fmt: skip
-# ... and these about the rows of a stretch.
+# ... and these about the rows of a stretch. What was withdrawn has no words left to compare.
+_NOT_WITHDRAWN: Final = "NOT starts_with(a.url, 'forgotten:')"
 _REFUSALS_OF_ROWS: Final = (
     (
         "judgement {} names a passage, or a wording of it, that is not in the batch",
@@ -136,13 +141,13 @@ _REFUSALS_OF_ROWS: Final = (
     (
         "article {} has another text than the one stored under its id",
         "SELECT article_id FROM b_article AS b JOIN article AS a USING (article_id)"
-        " WHERE a.title <> b.title OR a.lead <> b.lead OR a.body <> b.body",
+        f" WHERE {_NOT_WITHDRAWN} AND (a.title <> b.title OR a.lead <> b.lead OR a.body <> b.body)",
     ),
     (
         "mention {} has another place than the one stored under its id",
         "SELECT mention_id FROM b_mention AS b JOIN mention AS m USING (mention_id)"
-        " JOIN article AS a USING (article_key) WHERE m.text <> b.text"
-        ' OR m.start_char <> b.start OR m.end_char <> b."end" OR a.article_id <> b.article_id',
+        f" JOIN article AS a USING (article_key) WHERE {_NOT_WITHDRAWN} AND (m.text <> b.text"
+        ' OR m.start_char <> b.start OR m.end_char <> b."end" OR a.article_id <> b.article_id)',
     ),
     (
         "mention {} does not stand at its place in the article",
@@ -193,9 +198,21 @@ def _refuse(
 
 
 def _merge_run(cursor: duckdb.DuckDBPyConnection, now: datetime) -> int:
+    """Replace the row of the run and return its key.
+
+    Keys ascend with the week, then with the merges of a week: where the latest run has the word, a
+    week that is run later than its successors does not take it from them. Keys of stores that were
+    filled before it was so are smaller than any of these.
+    """
     known = cursor.execute("SELECT run_key FROM run JOIN b_run USING (run_id)").fetchone()
     if known is None:
-        (top,) = cursor.execute("SELECT coalesce(max(run_key), 0) FROM run").fetchone() or (0,)
+        (least,) = cursor.execute(
+            f"SELECT {_RUNS_A_WEEK} * (week[1:4]::BIGINT * 100 + week[7:8]::BIGINT) FROM b_run"
+        ).fetchone() or (0,)
+        (top,) = cursor.execute(
+            "SELECT coalesce(max(run_key), ?) FROM run WHERE run_key >= ? AND run_key < ?",
+            [least, least, least + _RUNS_A_WEEK],
+        ).fetchone() or (least,)
         key = int(top) + 1
     else:
         key = int(known[0])
@@ -210,6 +227,8 @@ def _merge_run(cursor: duckdb.DuckDBPyConnection, now: datetime) -> int:
     )
     cursor.execute("DELETE FROM run_health WHERE run_key = ?", [key])
     cursor.execute("INSERT INTO run_health SELECT ?, health FROM b_run", [key])
+    cursor.execute("DELETE FROM run_provenance WHERE run_key = ?", [key])
+    cursor.execute("INSERT INTO run_provenance SELECT ?, provenance FROM b_run", [key])
     return key
 
 
@@ -363,24 +382,50 @@ def _copy_judgements(cursor: duckdb.DuckDBPyConnection) -> None:
     _copy(cursor, "judgement_key", _JUDGED, ROWS_AT_ONCE)
 
 
-def _update(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Write what this batch knows better about rows that are there already."""
+def _update(cursor: duckdb.DuckDBPyConnection, run_key: int) -> None:
+    """Write what this batch knows better about rows that are there already.
+
+    Of the weeks that hold a row, the latest says how it is read and the first says when and where
+    it was fetched, in whatever order the weeks are merged.
+    """
+    later = "(SELECT {0}_key FROM run_{0} WHERE run_key > ?)"
+    latest = f"a.article_key NOT IN {later.format('article')}"
     cursor.execute(
         f"UPDATE article AS a SET {_assign(_ARTICLE_UPDATES, 'b')} FROM w_article AS b"
         f" WHERE a.article_id = b.article_id AND ({_differs(_ARTICLE_UPDATES, 'a', 'b')})"
+        f" AND {latest}",
+        [run_key],
+    )
+    cursor.execute(
+        "CREATE OR REPLACE TEMP TABLE b_first AS"
+        f" SELECT a.article_key, {', '.join(f'b.{n}' for n in _ARTICLE_FETCHED)}"
+        " FROM article AS a JOIN w_article AS b USING (article_id)"
+        f" WHERE {_differs(_ARTICLE_FETCHED, 'a', 'b')}"
+    )
+    cursor.execute(
+        f"UPDATE article AS a SET {_assign(_ARTICLE_FETCHED, 'b')} FROM b_first AS b"
+        " WHERE a.article_key = b.article_key AND a.article_key NOT IN"
+        " (SELECT article_key FROM run_article SEMI JOIN b_first USING (article_key)"
+        " WHERE run_key < ?)",
+        [run_key],
     )
     cursor.execute(
         "DELETE FROM article_opt_out WHERE article_key IN"
-        " (SELECT a.article_key FROM article AS a JOIN w_article USING (article_id))"
+        " (SELECT a.article_key FROM article AS a JOIN w_article USING (article_id)"
+        f" WHERE {latest})",
+        [run_key],
     )
     cursor.execute(
         "INSERT INTO article_opt_out SELECT a.article_key,"
         " unnest(from_json(b.opt_outs, '[\"VARCHAR\"]'))"
-        " FROM w_article AS b JOIN article AS a USING (article_id)"
+        f" FROM w_article AS b JOIN article AS a USING (article_id) WHERE {latest}",
+        [run_key],
     )
     cursor.execute(
         f"UPDATE mention AS m SET {_assign(_MENTION_UPDATES, 'b')} FROM w_mention AS b"
         f" WHERE m.mention_id = b.mention_id AND ({_differs(_MENTION_UPDATES, 'm', 'b')})"
+        f" AND m.mention_key NOT IN {later.format('mention')}",
+        [run_key],
     )
 
 
@@ -483,5 +528,5 @@ def merge(cursor: duckdb.DuckDBPyConnection, *, now: datetime) -> None:
         duckdb.Error: the database cannot go on.
     """
     run_key = _merge_run(cursor, now)
-    _update(cursor)
+    _update(cursor, run_key)
     _replace_membership(cursor, run_key)

@@ -17,7 +17,7 @@ import duckdb
 
 from kiemchung.domain import sha256_hex
 from kiemchung.errors import StoreVersionError
-from kiemchung.store.connection import transaction
+from kiemchung.store.connection import checkpoint, transaction
 
 _NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
@@ -65,17 +65,13 @@ def applied(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, str, str]]
     return [(int(n), str(name), str(sha)) for n, name, sha in rows.fetchall()]
 
 
-def migrate(
+def pending(
     connection: duckdb.DuckDBPyConnection,
     steps: Sequence[Migration] | None = None,
     *,
     where: str = "",
-    before_checkpoint: Callable[[Migration], None] | None = None,
-) -> list[str]:
-    """Bring the schema up to date and return the names of the steps run.
-
-    ``before_checkpoint`` is called between commit and checkpoint, where a kill hurts most; tests
-    use it.
+) -> list[Migration]:
+    """Return the steps that this file has not been through.
 
     Raises:
         StoreVersionError: the file is newer than this program, or a step was edited after it ran.
@@ -97,10 +93,26 @@ def migrate(
                 where=where,
                 remedy="put the file back as released; a change of the schema is a new migration",
             )
+    return [step for step in known if step.number not in {number for number, _, _ in done}]
+
+
+def migrate(
+    connection: duckdb.DuckDBPyConnection,
+    steps: Sequence[Migration] | None = None,
+    *,
+    where: str = "",
+    before_checkpoint: Callable[[Migration], None] | None = None,
+) -> list[str]:
+    """Bring the schema up to date and return the names of the steps run.
+
+    ``before_checkpoint`` is called between commit and checkpoint, where a kill hurts most; tests
+    use it.
+
+    Raises:
+        StoreVersionError: the file is newer than this program, or a step was edited after it ran.
+    """
     ran = []
-    for step in known:
-        if step.number in {number for number, _, _ in done}:
-            continue
+    for step in pending(connection, steps, where=where):
         with transaction(connection):
             connection.execute(step.sql)
             connection.execute(
@@ -109,6 +121,6 @@ def migrate(
             )
         if before_checkpoint is not None:
             before_checkpoint(step)
-        connection.execute("CHECKPOINT")
+        checkpoint(connection)
         ran.append(step.name)
     return ran

@@ -70,6 +70,11 @@ class FlagRow:
     threshold: float
     config_sha256: str
     code_version: str
+    code_sha256: str  # of the program's files that decide; empty for runs of earlier versions
+    extractor_version: str
+    model_sha256: str  # of the model's manifest
+    outlet_sha256: str  # of what the outlet's file says
+    tools: dict[str, str]  # package -> version, underthesea's segmenter among them
     label: Label
     p_supported: float
     p_refuted: float

@@ -29,11 +29,19 @@ from kiemchung.domain import (
     Status,
 )
 from kiemchung.errors import BatchError, InputError, LeaseError, StoreError
-from kiemchung.store import convert, details, inbox, judged
+from kiemchung.store import accounts, convert, details, forgetting, inbox, judged
 from kiemchung.store.acts import Acts, Chosen
 from kiemchung.store.checks import problems
 from kiemchung.store.claims import ClaimIndex
-from kiemchung.store.connection import MERGING, STORE, SideLock, attach, transaction
+from kiemchung.store.connection import (
+    MERGING,
+    STORE,
+    SideLock,
+    attach,
+    checkpoint,
+    is_database,
+    transaction,
+)
 from kiemchung.store.double import DOUBLE_SHARE, draw, keep_drawn
 from kiemchung.store.facts import Facts, ItemFacts, appearances, current, evidence_hashes
 from kiemchung.store.filters import Filter, Filters
@@ -55,6 +63,7 @@ from kiemchung.store.rows import (
     Slot,
     WeekCounts,
 )
+from kiemchung.store.sealed import need_room, seal, written_back
 from kiemchung.store.standing import Standing, literals, standings
 
 LOG = logging.getLogger(__name__)
@@ -130,6 +139,7 @@ class Store(People):
         with self._cursor() as cursor:
             with prepared(cursor, batch), transaction(cursor):
                 merge(cursor, now=datetime.now(UTC))
+                forgetting.apply(cursor)
             self.facts.forget()
             self.claims.rebuild(cursor)
             self.facts.forget()  # once more: the copies were those of before
@@ -139,10 +149,41 @@ class Store(People):
                     keep_drawn(people, drawn)
             self._queue.rebuild(cursor)
             try:
-                cursor.execute("CHECKPOINT")
+                checkpoint(cursor)
             except duckdb.TransactionException:
                 LOG.info("checkpoint put off: a request is reading")
+            self._seal.note()
         return batch.run_id
+
+    def forget(
+        self, names: Sequence[str], hashes: Sequence[str] = (), *, reason: str, who: str
+    ) -> forgetting.Forgotten:
+        """Overwrite an article that was withdrawn, named by its id or an address of it.
+
+        ``hashes`` of addresses are kept, too, for batches that bring the article later.
+
+        Raises:
+            InputError: no reason, or nothing is known by those names.
+        """
+        with self._merging, self._writing() as cursor:
+            found = {*hashes}.union(*(forgetting.hashes_of(cursor, name) for name in names))
+            account = accounts.find(cursor, who)
+            done = forgetting.forget(
+                cursor,
+                sorted(found),
+                reason=reason,
+                by=None if account is None else account.key,
+                who=who,
+            )
+        with self._merging, self._cursor() as cursor:
+            self.facts.forget()
+            self.claims.rebuild(cursor)
+            self.facts.forget()
+            self._queue.rebuild(cursor)
+            with suppress(duckdb.TransactionException):  # somebody is reading; the next one will
+                checkpoint(cursor)
+            self._seal.note()
+        return done
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -169,6 +210,10 @@ class Store(People):
         """Return what the check queries find wrong: doubled ids, dangling keys, lost rows."""
         with self._cursor() as cursor:
             return problems(cursor)
+
+    def schema(self) -> int:
+        """Return the number of the schema's last step."""
+        return int(self._read("SELECT max(number) AS n FROM schema_version")[0]["n"])
 
     def runs(self, week: str | None = None) -> list[RunRow]:
         """Return the merged runs, of one week or all, oldest first."""
@@ -233,7 +278,7 @@ class Store(People):
         ]
 
     def flags(self, week: str | None = None) -> list[FlagRow]:
-        """Return the flagged mentions of ``week``, or all: most certain first.
+        """Return the flagged mentions of ``week``, or all: most certain first, then by address.
 
         The week is that of the run whose judgement counts now.
         """
@@ -241,7 +286,8 @@ class Store(People):
             rows = convert.records(
                 cursor,
                 f"SELECT {judged.MENTION}, {judged.JUDGEMENT}, r.run_id, r.week,"
-                " r.config_sha256, r.code_version, a.outlet, a.url, a.title, a.published_at,"
+                " r.config_sha256, r.code_version, w.provenance, a.outlet, a.url, a.title,"
+                " a.published_at,"
                 " a.fetched_at, a.raw_sha256, a.story_id,"
                 f" {judged.OPT_OUTS} AS opt_outs,"
                 " (SELECT count(*) FROM mention AS c SEMI JOIN run_mention USING (mention_key)"
@@ -251,12 +297,14 @@ class Store(People):
                 " FROM current_judgement AS q JOIN judgement AS j"
                 " ON j.judgement_key = q.judgement_key"
                 " JOIN run AS r ON r.run_key = q.run_key"
+                " LEFT JOIN run_provenance AS w ON w.run_key = q.run_key"
                 " JOIN mention AS m ON m.mention_key = q.mention_key"
                 " JOIN article AS a ON a.article_key = m.article_key"
                 " LEFT JOIN decided_mention AS h ON h.mention_key = m.mention_key"
                 " LEFT JOIN review AS d ON d.review_key = h.review_key"
                 " WHERE j.flagged AND (?::VARCHAR IS NULL OR r.week = ?)"
-                " ORDER BY j.p_refuted DESC, m.mention_key",
+                # By address, not by key: keys tell in which order the weeks were merged.
+                " ORDER BY j.p_refuted DESC, a.canonical_url, m.start_char, m.mention_id",
                 [week, week],
             )
             keys = [r["judgement_key"] for r in rows]
@@ -851,27 +899,43 @@ class Store(People):
     def backup(self, dest: Path) -> Path:
         """Write a consistent copy of everything to ``dest``, whole or not at all.
 
+        Nobody waits for it: it is the state of one moment, and what is written meanwhile is not in
+        it. Batches are merged afterwards. Its SHA-256 is written beside it.
+
         Raises:
-            StoreError: ``dest`` is the store itself, or cannot be written.
+            StoreError: ``dest`` is the store itself, or there is no room for it.
         """
         if dest.resolve() in (self.path.resolve(), self._lock.path.resolve()):
             raise StoreError(
                 "a backup beside itself is none", where=str(dest), remedy="name another file"
             )
+        if dest.exists() and not is_database(dest):
+            raise StoreError(
+                "there is a file that is no backup", where=str(dest), remedy="name another file"
+            )
         dest.parent.mkdir(parents=True, exist_ok=True)
+        need_room(dest.parent, self.path.stat().st_size, "a backup")
         temporary = dest.with_name(f".{dest.name}.{os.getpid()}.tmp")
-        temporary.unlink(missing_ok=True)
-        try:
-            with self._people, self._merging, self._cursor() as cursor:
+
+        def copy() -> None:
+            temporary.unlink(missing_ok=True)
+            with self._cursor() as cursor:
                 attach(cursor, temporary, "kiemchung_backup")
                 try:
-                    cursor.execute(f"COPY FROM DATABASE {STORE} TO kiemchung_backup")
-                    cursor.execute("CHECKPOINT kiemchung_backup")
+                    with written_back(temporary):
+                        cursor.execute(f"COPY FROM DATABASE {STORE} TO kiemchung_backup")
+                        cursor.execute("CHECKPOINT kiemchung_backup")
                 finally:
                     cursor.execute("DETACH kiemchung_backup")
+
+        try:
+            with self._merging:
+                self._with_room(copy)
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
+            temporary.chmod(0o600)  # it holds accounts
             temporary.replace(dest)
+            seal(dest)
         finally:
             temporary.unlink(missing_ok=True)
             temporary.with_name(f"{temporary.name}.wal").unlink(missing_ok=True)

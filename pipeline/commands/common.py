@@ -35,6 +35,14 @@ Device = Annotated[
     str | None,
     typer.Option("--device", help="cpu, cuda or auto: where an encoder scores (default: cpu)."),
 ]
+Engine = Annotated[
+    str | None,
+    typer.Option("--engine", help="local, or ray: who analyses and judges (default: local)."),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=0, help="Processes a stage; 0: one a core (default)."),
+]
 
 
 def say(text: str) -> None:
@@ -108,10 +116,27 @@ def parse_day(text: str, where: str) -> date:
 
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
-    """Yield a callback that shows progress on a terminal and a line a stage elsewhere."""
+    """Yield a callback that shows progress on a terminal and a line a stage elsewhere.
+
+    The rate and the estimated end follow from the last minute: what was found done does not count.
+    """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import Progress as Bars
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:.1f}/s" if speed else "")
 
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -128,14 +153,16 @@ def progress_bars() -> Iterator[Progress]:
         TextColumn("{task.description:>8}"),
         BarColumn(),
         MofNCompleteColumn(),
+        Rate(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
     )
-    with Bars(*columns, console=console) as bars:
+    with Bars(*columns, console=console, speed_estimate_period=60) as bars:
         tasks: dict[str, Any] = {}
 
         def show(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total or None)
+                tasks[stage] = bars.add_task(stage, total=total or None, completed=done)
             bars.update(tasks[stage], completed=done, total=total or None)
 
         yield show

@@ -22,6 +22,7 @@ from pipeline.commands.common import (
 
 if TYPE_CHECKING:
     from kiemchung.store import Store
+    from kiemchung.store.requests import Handler
 
 app = typer.Typer()
 
@@ -34,6 +35,8 @@ def serve(
 ) -> None:
     """Open the review desk; this process owns the store and merges the inbox."""
     from dashboards.serve import serve as serve_app
+    from pipeline.forget import compact_if_due
+    from pipeline.telemetry import logging_for, operation_of
     from pipeline.weekly import outlet_names, store_path
 
     settings = settings_for(data, host=host, port=port)
@@ -44,17 +47,27 @@ def serve(
 
         after_merge(store, run_ids, settings, outlet_names=names)
 
+    def requests(store: Store) -> dict[str, Handler]:
+        from pipeline.forget import handlers
+
+        return handlers(store, settings)
+
+    compact_if_due(settings)
     say(f"kiemchung: http://{settings.host}:{settings.port}")
-    serve_app(
-        store_path(settings),
-        settings.data_dir / "inbox",
-        host=settings.host,
-        port=settings.port,
-        outlet_names=names,
-        merged=merged,
-        reference_dir=settings.reference_dir,
-        double_share=settings.double_review_share,
-    )
+    with logging_for(settings, "desk"):
+        serve_app(
+            store_path(settings),
+            settings.data_dir / "inbox",
+            host=settings.host,
+            port=settings.port,
+            outlet_names=names,
+            merged=merged,
+            reference_dir=settings.reference_dir,
+            double_share=settings.double_review_share,
+            keep_reviews_days=settings.keep_reviews_days,
+            requests=requests,
+            operation=operation_of(settings),
+        )
 
 
 @app.command()
@@ -156,61 +169,58 @@ def export(
 
 @app.command()
 def replay(
-    flag: Annotated[str, typer.Argument(help="Mention id of a flag, or `all`.")],
+    flag: Annotated[
+        str | None,
+        typer.Argument(help="Id of a flag as exported, its first digits, or its number; or `all`."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All flags, with a summary.")] = False,
+    week: Annotated[str | None, typer.Option("--week", help="Only flags of this week.")] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Derive a stored flag again and compare; exit 1 when it comes out differently."""
+    """Derive a stored flag again from the archived page and compare; exit 1 on a difference."""
     from dataclasses import asdict
 
-    from pipeline.judging import Judge
-    from pipeline.replay import replay as derive
+    from kiemchung.store.sources import flag_sources
+    from pipeline.replay import Replayer, summary
+    from pipeline.weeks import parse_week
 
-    judge = Judge.load(settings_for(data))
+    if every == (flag is not None):
+        raise InputError("give exactly one of a flag's id and --all")
+    wanted = None if flag in (None, "all") else flag
+    chosen = str(parse_week(week)) if week else None
     with existing_store(data) as store:
-        wanted = store.judged_mentions(flagged_only=True)
-    chosen = [(m, j) for m, j in wanted if flag in ("all", m.mention_id)]
-    if not chosen:
-        raise InputError(f"no flag has the id {flag!r}", remedy="see `kiemchung export`")
-    results = [derive(m, j, judge) for m, j in chosen]
-    lines = [f"{r.mention_id}: {'same' if r.same else '; '.join(r.differences)}" for r in results]
-    emit([asdict(r) for r in results], as_json=as_json, lines=lines)
+        found = flag_sources(store, flag=wanted, week=chosen)
+    found = [f for f in found if str(f.mention_key) == wanted] or found
+    if wanted is not None and len(found) > 1:
+        raise InputError(
+            f"{len(found)} flags begin with {wanted!r}",
+            remedy=f"give more digits: {', '.join(f.mention.mention_id for f in found[:3])}",
+        )
+    if wanted is not None and not found:
+        raise InputError(f"no flag has the id {wanted!r}", remedy="see `kiemchung export`")
+    results = list(Replayer(settings_for(data)).run(found))
+    lines = [
+        line
+        for r in results
+        for line in (
+            f"{r.mention_id}: {'same' if r.same else 'different'}, from the {r.source}",
+            *(f"  {text}" for text in r.differences),
+            *(f"  note: {text}" for text in r.notes),
+            *([] if every else [f"  now another: {text}" for text in r.changed]),
+        )
+        if not (every and r.same and not r.notes)
+    ]
+    if every:
+        sums = summary(results)
+        lines += [f"now another, of {n} flags: {line}" for line, n in sums["changed"].items()]
+        lines.append(
+            f"{sums['flags']} flags: {sums['same']} same, {sums['different']} different;"
+            f" {sums['from_archive']} from the archive,"
+            f" {sums['from_stored_article']} from the stored article"
+        )
+        emit(sums | {"results": [asdict(r) for r in results]}, as_json=as_json, lines=lines)
+    else:
+        emit([asdict(r) for r in results], as_json=as_json, lines=lines)
     if not all(r.same for r in results):
         raise typer.Exit(1)
-
-
-@app.command()
-def status(data: Data = None, as_json: AsJson = False) -> None:
-    """Say which runs there are, how far each came, and what lies in the store."""
-    from pipeline.status import overview
-
-    settings = settings_for(data)
-    found = overview(settings)
-    emit(found.as_dict(), as_json=as_json, lines=found.lines())
-
-
-@app.command()
-def backup(
-    out: Annotated[Path, typer.Option("--out", help="Backup file to write.")],
-    data: Data = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write a consistent copy of the store, reviews included."""
-    with existing_store(data) as store:
-        store.backup(out)
-    emit({"backup": str(out)}, as_json=as_json, lines=[str(out)])
-
-
-@app.command()
-def restore(
-    source: Annotated[Path, typer.Argument(help="A backup file.")],
-    data: Data = None,
-    as_json: AsJson = False,
-) -> None:
-    """Put a backup in place of the store; the store that was there is kept beside it."""
-    from kiemchung.store import restore as put_back
-    from pipeline.weekly import store_path
-
-    path = store_path(settings_for(data))
-    put_back(source, path)
-    emit({"store": str(path)}, as_json=as_json, lines=[str(path)])

@@ -1,4 +1,4 @@
-"""The reference base: check, show, import, add."""
+"""The reference base: check, seal, show, import, add."""
 
 from __future__ import annotations
 
@@ -52,6 +52,23 @@ def reference_check(
         for line in lines:
             say(line)
         raise typer.Exit(1)
+
+
+@app.command("seal")
+def reference_seal(
+    folder: Annotated[Path | None, typer.Option("--folder", help="Another base.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write down the hashes of the base's files, after you changed them; other bytes are refused.
+
+    A base with a line that cannot be used is not sealed.
+    """
+    from kiemchung import reference
+
+    chosen = folder or settings_for().reference_dir
+    path = reference.seal(chosen)
+    version = reference.load(chosen).version
+    emit({"sealed": str(path), "version": version}, as_json=as_json, lines=[f"{version}: {path}"])
 
 
 @app.command("show")

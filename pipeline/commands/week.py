@@ -14,8 +14,10 @@ from pipeline.commands.common import (
     AsJson,
     Data,
     Device,
+    Engine,
     OutletNames,
     WeekText,
+    Workers,
     emit,
     progress_bars,
     say,
@@ -59,7 +61,11 @@ def _weekly(
     *,
     as_json: bool,
     device: str | None = None,
+    outlets_now: bool = False,
+    engine: str | None = None,
+    workers: int | None = None,
 ) -> None:
+    from pipeline.telemetry import watched
     from pipeline.weekly import Stage, weekly
     from pipeline.weeks import parse_week
 
@@ -68,14 +74,19 @@ def _weekly(
         if name not in known:
             raise InputError(f"no stage is called {name!r}", remedy=f"known: {', '.join(known)}")
     stages = tuple(Stage(name) for name in only) or tuple(Stage)
-    with progress_bars() as progress:
+    chosen = parse_week(week)
+    settings = settings_for(data, device=device, engine=engine, workers=workers)
+    command = stages[0] if len(stages) == 1 else "weekly"
+    with watched(settings, command, str(chosen)) as watch, progress_bars() as progress:
         summary = weekly(
-            parse_week(week),
+            chosen,
             outlets=outlet or [],
-            settings=settings_for(data, device=device),
+            settings=settings,
             only=stages,
-            progress=progress,
+            progress=watch.over(progress),
+            outlets_now=outlets_now,
         )
+        watch.finished(summary)
     _show(summary, as_json=as_json)
     raise typer.Exit(summary.exit_code)
 
@@ -93,6 +104,7 @@ def _show(summary: Summary, *, as_json: bool) -> None:
         f"  {summary.mentions} sentences, {summary.checkable} checkable claims,"
         f" {summary.judgements} judged, {summary.flags} to review",
         *(f"  alarm: {alarm}" for alarm in summary.alarms),
+        *(f"  note: {note}" for note in summary.notes),
     ]
     if summary.report:
         lines.append(f"  report: {summary.report}")
@@ -111,10 +123,19 @@ def weekly(
         list[str] | None, typer.Option("--stage", help="Only this stage, repeatable.")
     ] = None,
     device: Device = None,
+    outlets_now: Annotated[
+        bool,
+        typer.Option("--outlets-now", help="A past week, too, with the outlet files of today."),
+    ] = False,
+    engine: Engine = None,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Run one week: crawl, extract, analyse, judge, publish. Exit 0 healthy, 2 with alarms."""
-    _weekly(week, outlet, data, stage or (), as_json=as_json, device=device)
+    _weekly(
+        week, outlet, data, stage or (), as_json=as_json, device=device, outlets_now=outlets_now,
+        engine=engine, workers=workers,
+    )  # fmt: skip
 
 
 def _stage_command(name: str, text: str) -> None:
@@ -164,7 +185,17 @@ def extract(
     emit([asdict(d) for d in done], as_json=as_json, lines=lines)
 
 
-_stage_command("analyse", "Only find the claims of a week's articles.")
+@app.command()
+def analyse(
+    week: WeekText,
+    outlet: OutletNames = None,
+    data: Data = None,
+    engine: Engine = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Only find the claims of a week's articles."""
+    _weekly(week, outlet, data, ("analyse",), as_json=as_json, engine=engine, workers=workers)
 
 
 @app.command()
@@ -173,10 +204,15 @@ def judge(
     outlet: OutletNames = None,
     data: Data = None,
     device: Device = None,
+    engine: Engine = None,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Only set a week's claims beside the passages in force."""
-    _weekly(week, outlet, data, ("judge",), as_json=as_json, device=device)
+    _weekly(
+        week, outlet, data, ("judge",),
+        as_json=as_json, device=device, engine=engine, workers=workers,
+    )  # fmt: skip
 
 
 _stage_command("publish", "Only hand a week's results to the store.")

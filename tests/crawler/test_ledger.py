@@ -24,6 +24,7 @@ from crawler.ledger import (
     Visit,
     next_visit,
 )
+from kiemchung.errors import KiemchungError
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
 
@@ -202,7 +203,7 @@ def test_a_ledger_of_a_later_program_is_refused(tmp_path: Path) -> None:
     later = sqlite3.connect(path)
     later.execute("PRAGMA user_version=99")
     later.close()
-    with pytest.raises(sqlite3.DatabaseError, match="update the program"):
+    with pytest.raises(KiemchungError, match="update the program"):
         Ledger(path)
 
 
@@ -211,6 +212,7 @@ def test_an_upgrade_that_is_cut_leaves_the_old_ledger(
 ) -> None:
     test_a_ledger_of_the_first_schema_is_carried_over(tmp_path)
     path = tmp_path / "l.sqlite"
+    path.with_name("l.sqlite.seal").unlink()  # the program of then knew none
     raw = sqlite3.connect(path)
     raw.execute("ALTER TABLE visit DROP COLUMN leases")
     raw.execute("PRAGMA user_version=0")

@@ -20,10 +20,19 @@ import pytest
 from crawler import archive
 from crawler.ledger import Kind, Ledger, Visit
 from crawler.outlets import Outlet, load_outlets
-from crawler.run import CrawlSummary, crawl, day_of_run, fetched_pages, scrapy_settings, summary
+from crawler.run import (
+    CrawlSummary,
+    crawl,
+    day_of_run,
+    fetched_pages,
+    main,
+    scrapy_settings,
+    summary,
+)
 from crawler.spider import QUEUE
 from kiemchung.config import load_settings
 from kiemchung.errors import ConfigError, KiemchungError, PageError
+from kiemchung.locks import held
 
 _spec = importlib.util.spec_from_file_location("hostile", Path(__file__).with_name("hostile.py"))
 assert _spec
@@ -278,6 +287,44 @@ def test_thirty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     assert (result.discovered, result.fetched, result.pending) == (200, 200, 0)
     bodies = [p.body for p in fetched_pages(tmp_path, RUN)]
     assert sorted(bodies) == sorted((PAGE + p).encode() for p in paths)
+
+
+@pytest.mark.slow
+def test_a_crawl_ends_with_the_run_that_was_killed_and_the_next_one_waits_for_it(
+    tmp_path: Path,
+) -> None:
+    """Two crawls of one run at once would write into one archive."""
+    with Hostile() as server:
+        paths = [f"/a{n}" for n in range(40)]
+        server.answers |= {"/rss": rss(*[server.url(p) for p in paths])}
+        server.answers |= {p: text(PAGE + p) for p in paths}
+        code = (
+            "import sys; from pathlib import Path; from crawler.outlets import Outlet;"
+            "from crawler.run import crawl; from kiemchung.config import load_settings;"
+            "d = Path(sys.argv[1]); crawl([Outlet(name='bad', display='B', hosts=('127.0.0.1',),"
+            "feeds=(sys.argv[2],), article_pattern=r'/a\\d', delay=0.05)], data_dir=d,"
+            f"run_id='{RUN}', settings=load_settings(data_dir=d), allowed_addresses=['127.0.0.1'])"
+        )
+        command = [sys.executable, "-c", code, str(tmp_path), server.url("/rss")]
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+        for goal in (3, 12):  # pages asked for when the run alone is killed
+            run = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+            deadline = time.monotonic() + 60
+            while sum(server.hits[p] > 0 for p in paths) < goal and time.monotonic() < deadline:
+                time.sleep(0.01)
+            run.kill()
+            run.wait()
+        subprocess.run(command, env=environment, check=True)
+    assert {p.flags for p in fetched_pages(tmp_path, RUN)} == {()}
+    bodies = [p.body for p in fetched_pages(tmp_path, RUN)]
+    assert sorted(bodies) == sorted((PAGE + p).encode() for p in paths)
+
+
+def test_a_crawl_that_is_going_on_is_named(tmp_path: Path) -> None:
+    with held(tmp_path / ".crawl.lock", what="it"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("crawler.run._ORPHAN_SECONDS", 0.1)
+        with pytest.raises(KiemchungError, match=rf"{tmp_path.name} .* process {os.getpid()}"):
+            main(tmp_path / "crawl-job.json")
 
 
 def states(folder: Path, run: str = RUN) -> dict[str, Visit]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 # The least role that may use each route; a new route has to be put here.
 LEAST = {
     "GET /": None, "GET /login": None, "POST /login": None, "POST /logout": None,
-    "POST /language": None, "GET /health": None, "GET /static/{name}": None,
+    "POST /language": None, "GET /health": None, "GET /ready": None,
+    "GET /metrics": None, "GET /static/{name}": None,
     "GET /password": "reader", "POST /password": "reader",
     "GET /queue": "reader", "GET /mine": "reader", "GET /plan": "reader",
     "POST /filters": "reader", "POST /filters/use": "reader", "POST /filters/remove": "reader",

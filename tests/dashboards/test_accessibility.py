@@ -27,7 +27,9 @@ WEEK = "2026-W40"
 # A page of one's own is looked at with these in the place of what stands in braces.
 EXAMPLES = {"week": [WEEK], "page": list(PAGES)}
 # Files, redirects, and the piece of a page that htmx fetches.
-NO_PAGES = re.compile(r"/static/|/health|\.csv$|\.txt$|^/views$|^/$|^/jump$|/place$")
+NO_PAGES = re.compile(
+    r"/static/|/health|/ready|/metrics|\.csv$|\.txt$|^/views$|^/$|^/jump$|/place$"
+)
 
 
 @pytest.fixture(scope="module")

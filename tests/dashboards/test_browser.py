@@ -254,6 +254,14 @@ def test_kinds_passages_copies_note_and_correction_by_key_alone(desk: Desk, stor
     page.keyboard.type("luat hien hanh")
     page.keyboard.press("Enter")
     page.wait_for_url("**/search?*")
+    page.fill("main [name=q]", "khong co o dau ca")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#hits .empty")
+    page.wait_for_url("**/search?q=khong*")
+    assert page.locator("#hits").count() == 1
+    page.go_back()
+    page.wait_for_selector("#hits .claimtext")
+    assert page.locator("header.top").count() == 1, "a step back shows the whole page"
     desk.check_calm()
 
 

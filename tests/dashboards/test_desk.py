@@ -178,13 +178,30 @@ def test_search_finds_filters_and_pages(copied: Store, an: Person) -> None:
     assert FLAG_CLAIM in an.page
     assert "cần xem lại</span>" not in an.page, "a hit does not tell what the machine thinks"
     an.get("/search?q=hop+tac+xa&outlet=nui-cao&week=2026-W40&decision=waiting")
-    assert an.page.count("claimtext") == 40
+    assert an.page.count("claimtext") == 25
+    (older,) = re.findall(r'href="(/search\?[^"]*before=[^"]*)"', an.page)
+    an.get(older.replace("&amp;", "&"))
+    assert an.page.count("claimtext") == 15
+    assert "before=" not in an.page
     an.get("/search?q=hop+tac+xa&decision=SUPPORTED")
     assert "Không có khẳng định nào như vậy" in an.page
     assert an.get("/search?q=x&decision=FAKE") == 200
     assert an.get(f"/search?q={'a' * 201}") == 422
     an.get('/search?q="><script>1</script>')
     assert "<script>1" not in an.page
+
+
+def test_a_search_from_the_page_itself_is_answered_with_its_hits_alone(
+    copied: Store, an: Person
+) -> None:
+    whole = an.client.get("/search?q=luat+hien+hanh").text
+    part = an.client.get("/search?q=luat+hien+hanh", headers={"HX-Request-Type": "partial"}).text
+    assert part.startswith('<div id="hits"')
+    assert part.count("claimtext") == whole.count("claimtext") == 1
+    assert "<html" not in part
+    assert an.client.get("/search?q=x", headers={"HX-Request-Type": "full"}).text.startswith(
+        "<!doctype"
+    )
 
 
 # -- keys ---------------------------------------------------------------------------------------

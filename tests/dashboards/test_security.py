@@ -22,7 +22,7 @@ from tests.batches import NEW_PASSAGE, batch, flag
 from tests.dashboards.conftest import PASSWORD, SECRET, Person, enrol, field
 from tests.dashboards.roles import LEAST
 
-OPEN = {"/", "/login", "/health", "/static/{name}"}
+OPEN = {"/", "/login", "/health", "/ready", "/metrics", "/static/{name}"}
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self';"
     " font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"

@@ -137,6 +137,7 @@ def test_a_file_without_a_last_newline_keeps_its_last_fact(
 ) -> None:
     path = base / loader.PASSAGES
     path.write_bytes(path.read_bytes().rstrip(b"\n"))
+    reference.seal(base)
     count = len(reference.load(base).passages)
     convert.add_fact(write(tmp_path / "fact.json", fact), base)
     assert len(reference.load(base).passages) == count + 1

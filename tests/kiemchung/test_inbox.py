@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +68,33 @@ def test_left_overs_of_a_killed_writer_are_no_batch(tmp_path: Path, store: Store
     write_batch(inbox, batch(quiet=2))
     assert not half.exists()
     assert store.merge_inbox(inbox) == [batch().run.run_id]
+
+
+@pytest.mark.parametrize("left", [".merged-", "manifest gone"])
+def test_killed_while_a_merged_batch_is_removed_nothing_is_set_aside(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    inbox = tmp_path / "inbox"
+    folder = write_batch(inbox, batch())
+    real = shutil.rmtree
+
+    def killed(path: Path, **named: object) -> None:
+        """Remove one file and die, as a kill would."""
+        if Path(path).is_dir():
+            (Path(path) / "manifest.json").unlink()
+            raise SystemExit(left)
+
+    monkeypatch.setattr("kiemchung.store.inbox.shutil.rmtree", killed)
+    with pytest.raises(SystemExit):
+        store.merge_inbox(inbox)
+    monkeypatch.setattr("kiemchung.store.inbox.shutil.rmtree", real)
+    assert not folder.exists()
+    assert [p.name for p in inbox.iterdir()] == [f".merged-{folder.name}"]
+    if left != ".merged-":
+        write_batch(inbox, batch())  # the run that was killed is started again
+    assert store.merge_inbox(inbox) == ([] if left == ".merged-" else [batch().run.run_id])
+    assert list(inbox.iterdir()) == []
+    assert store.counts()["runs"] == 1
 
 
 def test_a_batch_taken_over_and_not_finished_is_merged_before_its_new_version(
@@ -190,7 +218,7 @@ def unknown_label(folder: Path) -> None:
         (other_format, "format"),
         (other_columns, "columns"),
         (other_types, "column types"),
-        (other_run, "the manifest names"),
+        (other_run, "manifest.json names"),
         (unknown_label, "CHECK constraint"),
     ],
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -164,3 +166,63 @@ def test_a_failed_write_leaves_the_old_file(
         write_bytes_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
+def test_what_a_killed_writer_left_is_removed_and_a_living_ones_file_is_not(
+    tmp_path: Path,
+) -> None:
+    dead = os.fork()
+    if dead == 0:
+        os._exit(0)
+    os.waitpid(dead, 0)
+    left = tmp_path / "deep" / f".part.parquet.{dead}.tmp"
+    living = tmp_path / f".part.parquet.{os.getpid()}.tmp"
+    other = tmp_path / ".notes.tmp"
+    left.parent.mkdir()
+    for path in (left, living, other):
+        path.write_bytes(b"half")
+    assert shards.remove_leftovers(tmp_path) == [left]
+    assert (left.exists(), living.exists(), other.exists()) == (False, True, True)
+    assert shards.remove_leftovers(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("point", ["fsync", "rename", "fsync of the folder"])
+def test_killed_while_publishing_a_file_is_old_or_new(
+    tmp_path: Path, point: str, after: bool
+) -> None:
+    path = tmp_path / "export.csv"
+    old, new = b"old" * 100_000, b"new" * 100_000
+    path.write_bytes(old)
+    child = os.fork()
+    if child == 0:
+        _die_at(point, after=after)
+        write_bytes_atomically(path, new)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
+    renamed = point == "fsync of the folder" or (point == "rename" and after)
+    assert path.read_bytes() == (new if renamed else old)
+    assert len(shards.remove_leftovers(tmp_path)) == (0 if renamed else 1)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def _die_at(point: str, *, after: bool) -> None:
+    """Let this process kill itself before or after a step of writing; for a forked child."""
+    calls = {"fsync": 0, "rename": 0}
+
+    def dying(name: str, real: Any) -> Any:
+        def step(*arguments: Any) -> Any:
+            calls[name] += 1
+            wanted = point.startswith(name) and calls[name] == (2 if "folder" in point else 1)
+            if wanted and not after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = real(*arguments)
+            if wanted:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        return step
+
+    os.fsync = dying("fsync", os.fsync)
+    Path.replace = dying("rename", Path.replace)  # type: ignore[method-assign]

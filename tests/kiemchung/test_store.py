@@ -563,6 +563,8 @@ def test_restore_refuses_what_is_no_backup_and_keeps_the_store(full: Store, tmp_
         open_store(path, wait_seconds=0.0)
     full.close()
     with pytest.raises(StoreError, match="no store"):
+        restore(junk, path, unverified=True)
+    with pytest.raises(StoreError, match="SHA-256 is not beside it"):
         restore(junk, path)
     with pytest.raises(StoreError, match="no such backup"):
         restore(tmp_path / "missing", path)
@@ -570,7 +572,7 @@ def test_restore_refuses_what_is_no_backup_and_keeps_the_store(full: Store, tmp_
     other.execute("CREATE TABLE x (y INTEGER)")
     other.close()
     with pytest.raises(StoreError, match="no backup of a store"):
-        restore(tmp_path / "other.duckdb", path)
+        restore(tmp_path / "other.duckdb", path, unverified=True)
     with open_store(path) as back:
         assert back.counts()["runs"] == 1
 

@@ -197,3 +197,24 @@ def test_a_feeling_never_takes_the_whole_claim(text: str) -> None:
     at = lead_in(text)
     assert 0 <= at <= 120
     assert at == 0 or len(text[at:].split()) >= 4
+
+
+@pytest.mark.parametrize(
+    ("claim", "evidence", "misplaced"),
+    [
+        ("Giải ngân đợt 4 cho hợp tác xã.", "Giải ngân đợt 1 cho hợp tác xã tại 4 huyện.", True),
+        ("Giải ngân đợt 1 cho hợp tác xã.", "Giải ngân đợt 1 cho hợp tác xã tại 4 huyện.", False),
+        ("Kế hoạch giai đoạn 2025-2025.", "Kế hoạch giai đoạn 2023-2025.", True),
+        ("Kế hoạch giai đoạn 2023-2025.", "Kế hoạch giai đoạn 2023-2025, quý 2.", False),
+        # The word behind it is the claim's: said in other words, not of another thing.
+        ("Xã thưởng 40 hộ.", "Xã mới thành lập; khen 40 hộ, thưởng 5 xã.", False),
+        # Its word has no number in the evidence: nothing says that it is another one.
+        ("Tăng 12 điểm.", "Mức tăng cao, 12 huyện tham gia.", False),
+        # A day inside the date of the evidence.
+        ("Họp ngày 20/3.", "Họp ngày 20/3/2025.", False),
+    ],
+)
+def test_a_number_in_another_place_bears_nothing_out(
+    claim: str, evidence: str, misplaced: bool
+) -> None:
+    assert (row(claim, evidence)["number_misplaced"] > 0.0) is misplaced

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from kiemchung.domain import LABEL_ORDER, Label
 from kiemchung.errors import InputError, ModelError
-from models import construct, encoder, joining, registry
+from models import calibration, construct, encoder, joining, registry
 from models.encoder import FORMS, FUSED
 from models.finetune import Recipe
 from models.tokenizer import PhobertBpe
@@ -23,7 +24,9 @@ from tests.models.toys import SENTENCES, toy_data, toy_pairs
 
 pytestmark = pytest.mark.slow
 
-WRONG_NUMBER = ("digits_missing_whole", "digit_swapped", "numbers_contradicting")
+WRONG_NUMBER = (
+    "digits_missing_whole", "digit_swapped", "number_misplaced", "numbers_contradicting",
+)  # fmt: skip
 
 QUICK = Recipe(steps=4, batch_tokens=400, seed=1, threads=1)
 
@@ -84,7 +87,7 @@ def test_pairs_labelled_by_people_weigh_more_and_are_reported_by_folds(
     for form in FORMS:
         assert found[form]["pairs"] == 90
         assert found[form]["texts"] == 30
-        assert found[form]["joined_macro_f1"]["mean"] > 0.9
+        assert found[form]["joined_macro_f1"]["mean"] > 0.85
         assert found[form]["encoder_macro_f1"]["mean"] > found[form]["comparison_macro_f1"]["mean"]
         assert 0.0 <= found[form]["ece"]["mean"] < 0.2
         assert found[form]["zero_shot_macro_f1"] > 0.8
@@ -100,11 +103,35 @@ def test_no_row_is_judged_by_a_layer_that_saw_its_text() -> None:
     x = np.zeros((300, len(FUSED)))
     x[np.arange(300), [int(g[1:]) % len(FUSED) for g in groups]] = 1.0 + y  # names the text
     rows = joining.Rows(
-        x=x[:, :8] + draw.normal(size=(300, 8)) * 0.01, y=y, groups=groups, weight=np.ones(300),
-        tuned=np.ones(300, dtype=np.bool_),
+        x=x[:, :8] + draw.normal(size=(300, 8)) * 0.01, y=y, groups=groups, kinds=("",) * 300,
+        weight=np.ones(300), tuned=np.ones(300, dtype=np.bool_),
     )  # fmt: skip
     out = joining.out_of_fold(rows)
     assert (out.argmax(axis=1) == y).mean() < 0.6
+
+
+def test_a_layer_is_less_sure_when_a_kind_that_it_never_saw_would_have_misled_it() -> None:
+    """The third kind turns the marks of the others round; only marks of its own tell which."""
+    draw = np.random.default_rng(0)
+    y = draw.integers(0, 3, size=600)
+    other = np.arange(600) % 3 == 2
+    x = np.zeros((600, 6))
+    x[np.arange(600), np.where(other, (y + 1) % 3, y)] = 1.0
+    x[other, 3 + y[other]] = 3.0
+    kinds = tuple("other" if o else f"k{i % 3}" for i, o in enumerate(other))
+    rows = joining.Rows(
+        x=x, y=y, groups=tuple(f"g{i // 3}" for i in range(600)), kinds=kinds,
+        weight=np.ones(600), tuned=np.zeros(600, dtype=np.bool_),
+    )  # fmt: skip
+    known = joining.out_of_fold(rows)
+    assert (known.argmax(axis=1) == y).all(), "by texts it looks perfect"
+    factors, shifts = joining.scaling_for_others(rows)
+    by_text = 1.0 / calibration.fit_temperature(known, y)
+    assert factors[0] == factors[1] == factors[2] < by_text / 2
+    assert not shifts.any()
+    # One kind alone cannot be left out: then it is by texts.
+    alone, _ = joining.scaling_for_others(replace(rows, kinds=("k",) * 600))
+    assert alone[0] == pytest.approx(by_text)
 
 
 def test_without_such_pairs_nothing_is_reported() -> None:

@@ -110,7 +110,7 @@ def test_a_damaged_file_is_done_without_and_told(
 def test_a_row_that_was_tampered_with_is_no_verdict(cached: Cached) -> None:
     cached.judge("a", "b")
     with sqlite3.connect(cached.path) as db:
-        db.execute("UPDATE verdicts SET label = 'GUILTY'")
+        db.execute("UPDATE checked_verdicts SET label = 'GUILTY'")
     assert cached.judge("a", "b").label is Label.REFUTED
     assert isinstance(cached.model, Counting)
     assert cached.model.asked == 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -10,7 +12,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp.matching import RESEMBLANCE, claim_key, claim_terms, content_key, stories
+from nlp.matching import (
+    CONTAINMENT,
+    RESEMBLANCE,
+    _Shared,
+    claim_key,
+    claim_terms,
+    content_key,
+    fingerprint,
+    place,
+    stories,
+)
+from nlp.text import (
+    _COOPERATIVE,
+    _DOTTED,
+    _letter_by_letter,
+    _undotted,
+    old_style,
+    skeleton,
+    skeleton_text,
+)
 
 BASE = "Hợp tác xã phải có ít nhất 1.000 thành viên, theo Luật Hợp tác xã năm 2023."
 PARAGRAPHS = [
@@ -216,3 +237,62 @@ def test_a_heavy_rewrite_is_an_article_of_its_own() -> None:
 def test_many_different_articles_stay_apart() -> None:
     texts = [(str(n), " ".join(article(n, 120))) for n in range(60)]
     assert not [p for p in stories(texts).values() if p.copied_from]
+
+
+def _naive(texts: Sequence[str]) -> list[tuple[str, float]]:
+    """Every text beside every earlier one: what `place` finds without looking at them all."""
+    prints = [fingerprint(t) for t in texts]
+    found: list[tuple[str, float]] = []
+    first: list[int] = []
+    for n, own in enumerate(prints):
+        best = (-1, 0.0)
+        ours = set(own.sentences.tolist())
+        same = [m for m in range(n) if own.whole and prints[m].whole == own.whole]
+        for m in range(n):
+            theirs = set(prints[m].sentences.tolist())
+            smaller = min(len(ours), len(theirs))
+            count = len(ours & theirs)
+            share = count / smaller if smaller else 0.0
+            if count >= min(2, smaller) and share >= CONTAINMENT and share > best[1]:
+                best = (m, share)
+        if same:
+            best = (same[0], 1.0)
+        first.append(n if best[0] < 0 else first[best[0]])
+        found.append(("" if first[n] == n else str(first[n]), 0.0 if first[n] == n else best[1]))
+    return found
+
+
+_SENTENCES = tuple(
+    f"Hợp tác xã số {n} họp đại hội thành viên vào ngày {n + 1} tháng này." for n in range(9)
+)
+
+
+@given(st.lists(st.lists(st.sampled_from(_SENTENCES), max_size=6), max_size=12))
+def test_prefix_filtering_finds_what_looking_at_all_pairs_finds(texts: list[list[str]]) -> None:
+    # Too short for shingles, so that sentences alone decide.
+    joined = [" ".join(t[:2]) if len(t) > 4 else "\n".join(t) for t in texts]
+    prints = [replace(fingerprint(t), signature=None) for t in joined]
+    places = place([str(n) for n in range(len(joined))], prints)
+    assert [(p.copied_from, p.containment) for p in places] == _naive(joined)
+
+
+def test_a_stock_phrase_in_every_text_costs_no_comparison_with_all() -> None:
+    own = [
+        "\n".join(f"Câu thứ {k} của bài số {n} nói về vụ mùa năm nay." for k in range(5))
+        for n in range(3000)
+    ]
+    stock = "Mời bạn đọc theo dõi chúng tôi trên các trang mạng."
+    prints = [replace(fingerprint(f"{t}\n{stock}"), signature=None) for t in own]
+    shared = _Shared([p.sentences for p in prints])
+    for n in range(len(prints)):
+        shared.add(n)
+    assert len(shared._holders) == 1  # the stock phrase; what stands once is not kept
+    assert not shared._heads  # and it decides nothing
+    assert not any(p.copied_from for p in place([str(n) for n in range(3000)], prints))
+
+
+@given(st.text(st.sampled_from("HTXhtx.-аСİΣßợáãé Ａ１")))
+def test_the_quick_way_to_the_skeleton_is_the_slow_one(text: str) -> None:
+    letters, _ = _letter_by_letter(text)
+    undotted = _DOTTED.sub(_undotted, old_style(letters))
+    assert skeleton_text(text) == skeleton(text).text == _COOPERATIVE.sub("hợp tác xã", undotted)

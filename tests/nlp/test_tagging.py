@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
+import sys
 from importlib import resources
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from kiemchung.errors import TaggerFileError
 from nlp.tagging import Tagger, load_tagger, plain_words, read_crf
 from nlp.text import canonical, old_style
 from nlp.words import phobert_view, phobert_views, segment_batch, segment_words
+
+ROOT = Path(__file__).resolve().parents[2]
 
 SENTENCES = [
     "Hợp tác xã nông nghiệp Anh Đào có 1.250 thành viên, tăng 3,5 lần so với năm 2012.",
@@ -233,3 +237,18 @@ def test_it_cuts_news_as_the_library_does(shared: Path) -> None:
     texts = [t for t in texts if t]
     assert len(texts) > 500
     assert cut(texts) == plain(texts)
+
+
+@pytest.mark.slow
+def test_words_are_found_without_loading_what_is_not_used_and_torch_still_loads() -> None:
+    script = (
+        "import sys; from nlp.words import segment_words; words = segment_words('hợp tác xã họp');"
+        " assert not {'torch', 'transformers'} & set(sys.modules), 'loaded';"
+        " import importlib.util as u; assert u.find_spec('torch') is None or __import__('torch');"
+        " print(len(words))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "2"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pipeline import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 CLAIM_FIELDS = {
@@ -257,3 +261,40 @@ def test_data_construct_tells_a_poor_corpus(tmp_path: Path) -> None:
     )  # fmt: skip
     assert "more running text" in done.stderr
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device", "var/runs/a"),
+        OSError(errno.EFBIG, "File too large"),
+        sqlite3.OperationalError("database or disk is full"),
+    ],
+)
+def test_a_full_disk_is_one_line_that_says_what_to_do(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", full)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no room on the disk" in line
+    assert "make room" in line
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EIO, "I/O"), ValueError("full"), sqlite3.OperationalError("no table")]
+)
+def test_what_is_no_full_disk_is_not_called_one(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", broken)
+    with pytest.raises(type(error)):
+        cli.main()

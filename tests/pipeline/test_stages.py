@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 from crawler.run import FetchedPage
 from kiemchung.domain import Article, AsOfMethod, Checkability, Judgement, Mention, sha256_hex
 from kiemchung.errors import AccountingError, KiemchungError
+from kiemchung.shards import write_shard
 from pipeline import stages
 from pipeline.judging import Judge
-from pipeline.reading import mentions, with_stories
+from pipeline.reading import mentions
 from pipeline.runs import RunPlan, plan
 from pipeline.weeks import Week
 
@@ -148,11 +150,14 @@ def test_an_undated_claim_that_names_its_law_is_judged(judge: Judge) -> None:
     assert judge.judge(mention, run_id="r").label == "SUPPORTED"
 
 
-def test_the_earliest_dated_copy_is_the_original() -> None:
+def test_the_earliest_dated_copy_is_the_original(run: RunPlan, judge: Judge) -> None:
     first = article(datetime(2025, 1, 1, tzinfo=UTC), name="z")
     later = article(datetime(2025, 1, 2, tzinfo=UTC), name="b")
     undated = article(None, name="a")
-    found = {a.article_id: a for a in with_stories([undated, later, first])}
+    write_shard(run.stage("extract") / "1.articles.parquet", [undated, later, first], Article)
+    (run.stage("extract") / "stage.json").write_text('["1.articles.parquet"]', encoding="utf-8")
+    stages.analyse(run, judge.documents)
+    found = {a.article_id: a for a in stages.read_analysed(run)[0]}
     assert found["z"].copied_from == ""
     assert found["b"].copied_from == found["a"].copied_from == "z"
     assert len({a.story_id for a in found.values()}) == 1
@@ -166,3 +171,16 @@ def test_ids_do_not_depend_on_the_run(judge: Judge) -> None:
     assert [judge.judge(m, run_id="r").judgement_id for m in checkable] == [
         judge.judge(m, run_id="s").judgement_id for m in checkable
     ]
+
+
+def test_a_clock_before_the_week_refuses_no_date() -> None:
+    week = Week(year=2026, number=40)  # from Monday, 28 September
+    wrong, zone, right = (datetime(y, m, d, tzinfo=UTC) for y, m, d in (
+        (2001, 1, 1), (2026, 9, 27), (2026, 10, 2)))  # fmt: skip
+    assert [stages.clock_was_wrong(at, week) for at in (wrong, zone, right)] == [True, False, False]
+    page = FetchedPage(
+        url="", final_url="", outlet="", status=200, content_type="", body=b"", fetched_at=wrong,
+        raw_sha256="",
+    )  # fmt: skip
+    assert stages.read_at(page, week).date() == week.sunday
+    assert stages.read_at(replace(page, fetched_at=right), week) == right

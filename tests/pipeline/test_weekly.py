@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +13,12 @@ import pytest
 
 from kiemchung.config import Settings, load_settings
 from kiemchung.store import open_store
+from kiemchung.store.inbox import write_batch
 from pipeline import stages
 from pipeline.demo import main as demo
 from pipeline.demo.scoring import NEVER_FLAGGED
 from pipeline.weekly import Stage, make_plan, store_path, weekly
+from tests.batches import batch
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
@@ -151,26 +151,6 @@ def test_a_week_that_stops_after_a_stage_goes_on(
     assert facts(own)["flags"] == facts(settings)["flags"]
 
 
-def test_a_week_that_is_killed_goes_on_and_ends_the_same(
-    result: demo.Result, settings: Settings, tmp_path: Path
-) -> None:
-    command = [sys.executable, "-m", "pipeline.cli", "weekly", "--week", "2026-W40",
-               "--outlet", "sample", "--data", str(tmp_path)]  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    for wait in (1.5, 4.0, 6.0):
-        run = subprocess.Popen(
-            command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        time.sleep(wait)
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-    done = subprocess.run([*command, "--json"], env=environment, capture_output=True, text=True)
-    assert done.returncode == 2, done.stderr
-    summary = json.loads(done.stdout)
-    assert summary["accounting"]["stored"] == result.summary.accounting.stored
-    assert facts(load_settings(data_dir=tmp_path))["flags"] == facts(settings)["flags"]
-
-
 def test_a_second_process_on_the_same_run_is_told_who_holds_it(tmp_path: Path) -> None:
     from kiemchung.errors import KiemchungError
     from pipeline.runs import sole
@@ -187,7 +167,25 @@ def test_a_batch_waits_in_the_inbox_while_a_server_owns_the_store(
     with open_store(store_path(settings)) as owner:
         again = weekly(demo.WEEK, outlets=["sample"], settings=settings)
         assert not again.published
+        assert ["process " + str(os.getpid()) in note for note in again.notes] == [True]
         assert owner.merge_inbox(settings.data_dir / "inbox") == [again.run_id]
+
+
+def test_a_run_reports_on_what_another_left_in_the_inbox(
+    result: demo.Result, settings: Settings
+) -> None:
+    """Another week, whose run found the store taken by this one."""
+    write_batch(settings.data_dir / "inbox", batch(week="2026-W12"))
+    weekly(demo.WEEK, outlets=["sample"], settings=settings, only=[Stage.PUBLISH])
+    assert (settings.data_dir / "reports" / "2026-W12.html").is_file()
+
+
+def test_a_clock_before_the_week_is_an_alarm(
+    result: demo.Result, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "clock_was_wrong", lambda at, week: True)
+    alarms = weekly(demo.WEEK, outlets=["sample"], settings=settings, only=()).alarms
+    assert ["before week 2026-W40 began" in a for a in alarms if "clock" in a] == [True]
 
 
 def test_a_taken_port_is_named(settings: Settings) -> None:

@@ -1,0 +1,42 @@
+"""A few flipped bits in every kind of file; benchmarks/flips.py does 200 of each."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kiemchung.config import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DEAR = ("store after a kill", "store after a checkpoint and a kill")
+"""Read whole at every try, so fewer of them."""
+LEDGER_LOG = "ledger's log after a kill"
+pytestmark = pytest.mark.slow
+
+
+def test_no_flipped_bit_is_missed(
+    week_of_its_own: Callable[[str], Settings], tmp_path: Path
+) -> None:
+    spec = importlib.util.spec_from_file_location("flips", ROOT / "benchmarks" / "flips.py")
+    assert spec is not None
+    assert spec.loader is not None
+    flips = importlib.util.module_from_spec(spec)
+    sys.modules["flips"] = flips  # where dataclasses look their module up
+    spec.loader.exec_module(flips)
+    dice = random.Random(11)
+    data = week_of_its_own("flips").data_dir
+    found = {}
+    for kind in flips.kinds(data, tmp_path):
+        row = flips.measure(kind, 5 if kind.name in DEAR else 20, dice)
+        found[kind.name] = row
+        assert row["missed"] == 0, row
+        if kind.name not in ("configuration", "outlet files", "archive", *DEAR, LEDGER_LOG):
+            assert row["refused"] == row["flips"], row
+    assert len(found) == 16
+    assert found["configuration"]["refused"] > 0
+    assert found["outlet files"]["told"] > 0

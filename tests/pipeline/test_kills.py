@@ -1,0 +1,48 @@
+"""The weekly run killed at every stage, without room, with the store taken: nothing is lost.
+
+The code is that of benchmarks/kills.py and benchmarks/disturbed.py, which do it a thousand times.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.disturbed import disturb
+from benchmarks.killed_weeks import Ready, ready
+from benchmarks.killing import STAGES
+from benchmarks.kills import kill_weeks
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="orphans are reaped by a Linux call"),
+]
+KILLS = 40
+
+
+@pytest.fixture(scope="module")
+def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
+    with ready(tmp_path_factory.mktemp("kills")) as made:
+        yield made
+
+
+def test_forty_kills_lose_nothing_and_double_nothing(at: Ready) -> None:
+    found = kill_weeks(at, KILLS, seed=40, a_trial=20)
+    assert found["kills"] == KILLS
+    assert found["told"] == []
+    assert not any(found["violations"].values())
+    assert len(set(STAGES) & set(found["kills_by_stage"])) >= len(STAGES) - 2
+    assert set(found["exit_codes"]) <= {"0", "2"}
+
+
+def test_without_room_and_with_the_store_taken_nothing_is_lost(at: Ready) -> None:
+    found = disturb(at, seed=1, few=True)
+    assert found["told"] == []
+    assert not any(found["violations"].values())
+    limited = found["file_limit"]
+    assert (limited["failed"], limited["not_told_in_one_line"]) == (1, [])
+    assert found["taken_store"]["names_the_process"]
+    assert not found["taken_store"]["published"]
+    assert found["taken_store"]["seconds"] < 60
