@@ -255,7 +255,7 @@ def test_a_value_of_another_type_is_never_converted(change: dict[str, Any], word
 def test_a_day_is_written_in_one_way() -> None:
     assert parse_day("2024-02-29", "d") == date(2024, 2, 29)
     for wrong in ("2024-2-29", "2024-02-29T00", "20240229", "٢٠٢٤-٠٢-٢٩", " 2024-02-29"):
-        with pytest.raises(ValueError, match="d: .* is not written YYYY-MM-DD"):
+        with pytest.raises(ValueError, match=r"d: .* is not written YYYY-MM-DD"):
             parse_day(wrong, "d")
     with pytest.raises(ValueError, match="d: '2023-02-29' is no day of the calendar"):
         parse_day("2023-02-29", "d")
