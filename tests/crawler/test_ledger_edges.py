@@ -256,6 +256,8 @@ def test_more_than_half_new_halves_and_none_new_doubles(
     before = rhythm()
     assert before.hours == 24.0
     assert rhythm(before=before, items=items, fresh=fresh).hours == hours
+    slow = replace(before, hours=10.0)
+    assert rhythm(before=slow, items=items, fresh=fresh).hours == hours * 10 / 24
     assert rhythm(items=items, fresh=fresh).hours == 24.0  # the first visit says nothing yet
 
 

@@ -154,11 +154,15 @@ def test_what_was_taken_before_comes_first_and_keeps_its_new_version_waiting(
     assert taken == [tmp_path / ".merging-a", tmp_path / ".merging-b"]
     assert waiting(tmp_path) == 2  # not merged yet
     discard(taken[1])
-    for run in ("a", "0"):
+    for run in ("a", "0", "b"):
         write_batch(tmp_path, replace(GIVEN, run=replace(GIVEN.run, run_id=run)))
-    assert waiting(tmp_path) == 3
-    assert take_over(tmp_path) == [tmp_path / ".merging-a", tmp_path / ".merging-0"]
-    assert names(tmp_path) == [".merging-0", ".merging-a", ".tmp-c-1", "a", "a file", "quarantine"]
+    assert waiting(tmp_path) == 4
+    merging = [tmp_path / f".merging-{run}" for run in ("a", "0", "b")]
+    assert take_over(tmp_path) == merging
+    assert names(tmp_path) == [
+        *sorted(p.name for p in merging), ".tmp-c-1", "a", "a file", "quarantine",
+    ]  # fmt: skip
+    discard(tmp_path / ".merging-b")
     discard(tmp_path / ".merging-a")
     discard(tmp_path / ".merging-a")  # nothing is there any more
     assert take_over(tmp_path) == [tmp_path / ".merging-0", tmp_path / ".merging-a"]
