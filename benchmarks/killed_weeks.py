@@ -57,7 +57,7 @@ FIRST, KILLED, NEXT = WEEKS
 CLOCK = {FIRST: "2026-09-25T11:00+00:00", KILLED: "2026-10-02T11:00+00:00",
          NEXT: "2026-10-09T11:00+00:00"}  # fmt: skip
 FORMATS = ("jsonl", "csv", "parquet", "claimreview")
-REVIEWER = "an"
+REVIEWER, PASSWORD = "an", "mat khau dai cua an 1"
 RETURNING = ("suc-khoe-tai-chinh-htx-2024-", "htx-mo-cong-ty-con-")
 """Pages of the first week that others copy in the second."""
 
@@ -128,28 +128,31 @@ def enrol(data: Path) -> None:
         once = store.add_user(REVIEWER, role="reviewer")
         account = store.authenticate(REVIEWER, once)
         assert account is not None
-        assert store.change_password(account, old=once, new="mat khau dai cua an 1") == ""
+        assert store.change_password(account, old=once, new=PASSWORD) == ""
 
 
 def review(data: Path, wanted: list[str]) -> None:
     """Decide the mentions ``wanted``, each by a form of its own; a second time does nothing."""
     with opened(data) as store:
-        account = store.authenticate(REVIEWER, "mat khau dai cua an 1")
-        assert account is not None
-        keys = {
-            r["mention_id"]: r["mention_key"]
-            for r in store._read("SELECT mention_id, mention_key FROM mention")
-        }
-        for mention_id in wanted:
-            item = store.item(keys[mention_id])
-            assert item is not None
-            store.decide(
-                account,
-                item.mention_key,
-                Decision.REFUTED,
-                form_token=mention_id,
-                cited_passages=[p.passage.passage_id for p in item.passages][:1],
-            )
+        conclude(store, wanted)
+
+
+def conclude(store: Store, wanted: list[str]) -> None:
+    """The same in a store that is open."""
+    account = store.authenticate(REVIEWER, PASSWORD)
+    assert account is not None
+    rows = store._read("SELECT mention_id, mention_key FROM mention")
+    keys = {r["mention_id"]: r["mention_key"] for r in rows}
+    for mention_id in wanted:
+        item = store.item(keys[mention_id])
+        assert item is not None
+        store.decide(
+            account,
+            item.mention_key,
+            Decision.REFUTED,
+            form_token=mention_id,
+            cited_passages=[p.passage.passage_id for p in item.passages][:1],
+        )
 
 
 def to_review(data: Path) -> tuple[list[str], list[str]]:

@@ -16,6 +16,7 @@ import ctypes
 import functools
 import importlib
 import json
+import logging
 import os
 import queue
 import resource
@@ -25,6 +26,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -157,6 +159,9 @@ def _become(module: str, given: list[str], handles: list[int]) -> None:
         for number, handle in enumerate([os.dup(h) for h in handles]):
             os.dup2(handle, number)
         os.closerange(3, 4096)
+        # Handlers that came along would close their handles by number, whatever these are by then.
+        logging.root.handlers.clear()
+        logging._handlerList.clear()  # type: ignore[attr-defined]
         sys.stdin, sys.stdout, sys.stderr = (
             os.fdopen(n, "r" if n == 0 else "w", closefd=False) for n in range(3)
         )
@@ -304,6 +309,7 @@ class Starter:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._reader: threading.Thread | None = None
         self._heard: queue.Queue[dict[str, Any]] = queue.Queue()
         self.pid = 0
         self.stage = ""
@@ -318,7 +324,8 @@ class Starter:
                 self._heard.put(json.loads(line) | {"at": time.monotonic()})
             self._heard.put({"closed": True, "at": time.monotonic()})
 
-        threading.Thread(target=read, args=(process.stdout,), daemon=True).start()
+        self._reader = threading.Thread(target=read, args=(process.stdout,), daemon=True)
+        self._reader.start()
 
     def _next(self, timeout: float) -> dict[str, Any] | None:
         try:
@@ -373,13 +380,20 @@ class Starter:
         return self.end() == -signal.SIGKILL
 
     def close(self) -> None:
-        """End whatever is left."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for stream in (self._process.stdin, self._process.stdout):
-                if stream is not None:
-                    stream.close()
+        """End whatever is left, a run that nobody waited for as well."""
+        if self.pid and self.code is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        if self._reader is not None:
+            self._reader.join(timeout=10)  # the pipe ends with the last process that writes to it
+            if not self._reader.is_alive() and self._process.stdout is not None:
+                self._process.stdout.close()
 
 
 class Server(Starter):

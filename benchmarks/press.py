@@ -74,8 +74,9 @@ def load(articles: int) -> Stock:
                 if line.strip():
                     block.append(plain(line))
                     continue
-                if len(block) >= 5:
-                    news.append([p for p in block if len(p) > 60])
+                long = [p for p in block if len(p) > 60]
+                if len(long) >= 4:
+                    news.append(long)
                 block = []
                 if len(news) >= articles:
                     break

@@ -17,12 +17,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from kiemchung.checksums import chunk_sums, first_difference, line, unline
+from kiemchung.checksums import chunk_sums_of, first_difference, line, unline
 from kiemchung.errors import DamagedFileError
 from kiemchung.shards import write_bytes_atomically
 
@@ -30,6 +32,54 @@ REMEDY: Final = (
     "put back a copy of it; without one move it away: the next crawl fetches anew what it knew. If"
     " another program wrote to it, delete its seal"
 )
+
+
+class _Handles:
+    """One handle of each ledger in this process, open as long as anybody has that ledger open.
+
+    POSIX gives up every lock that a process has on a file when it closes any handle of it, SQLite's
+    among them. Another process would then take itself for the last one, and remove the log into
+    which this one goes on writing.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._open: dict[Path, int] = {}
+        self._users: Counter[Path] = Counter()
+
+    def join(self, path: Path) -> None:
+        """One more has the ledger open."""
+        with self._guard:
+            self._users[path] += 1
+
+    def leave(self, path: Path) -> None:
+        """One less; with the last the handle is closed, when SQLite has let go."""
+        with self._guard:
+            self._users[path] -= 1
+            if self._users[path] <= 0:
+                del self._users[path]
+                if path in self._open:
+                    os.close(self._open.pop(path))
+
+    def of(self, path: Path) -> int:
+        """Return the handle of a ledger that is open here.
+
+        Raises:
+            FileNotFoundError: it is gone.
+        """
+        with self._guard:
+            there = path.stat()
+            handle = self._open.get(path, -1)
+            if handle >= 0:
+                known = os.fstat(handle)
+                if (known.st_dev, known.st_ino) == (there.st_dev, there.st_ino):
+                    return handle
+                os.close(handle)  # of a file that was replaced
+            self._open[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            return self._open[path]
+
+
+_HANDLES: Final = _Handles()
 
 
 class LedgerSeal:
@@ -40,6 +90,8 @@ class LedgerSeal:
         self._path = ledger.with_name(f"{ledger.name}.seal")
         self._gate = _opened(ledger.with_name(f"{ledger.name}.gate"))
         self._lock = _opened(ledger.with_name(f"{ledger.name}.lock"))
+        self._key = ledger.absolute()
+        _HANDLES.join(self._key)
 
     @contextmanager
     def opening(self) -> Iterator[bool]:
@@ -81,11 +133,13 @@ class LedgerSeal:
             self._make()
 
     def abandon(self) -> None:
-        """Give the locks back."""
+        """Give the locks back, after SQLite has closed the file."""
+        if self._lock < 0:
+            return
         for handle in (self._lock, self._gate):
-            if handle >= 0:
-                os.close(handle)
+            os.close(handle)
         self._lock = self._gate = -1
+        _HANDLES.leave(self._key)
 
     @contextmanager
     def _behind_the_gate(self) -> Iterator[None]:
@@ -122,7 +176,7 @@ class LedgerSeal:
                 where=str(self._ledger),
                 remedy=f"put it back, or delete {self._path.name} to begin a new one",
             )
-        found_size, found = chunk_sums(self._ledger)
+        found_size, found = chunk_sums_of(_HANDLES.of(self._key))
         if (found_size, found) != (size, sums):
             raise DamagedFileError(
                 "the ledger is damaged: not as it was written, first in MiB"
@@ -142,7 +196,7 @@ class LedgerSeal:
                 os.close(handle)
 
     def _make(self) -> None:
-        size, sums = chunk_sums(self._ledger)
+        size, sums = chunk_sums_of(_HANDLES.of(self._key))
         write_bytes_atomically(self._path, line(json.dumps({"bytes": size, "chunks": sums})))
 
 

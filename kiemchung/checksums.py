@@ -7,6 +7,7 @@ bases, shards and pages have SHA-256 for that.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -22,16 +23,21 @@ def crc32(data: bytes | memoryview, value: int = 0) -> int:
 
 def chunk_sums(path: Path) -> tuple[int, tuple[int, ...]]:
     """Return the size of a file in bytes and the CRC-32 of each MiB."""
+    with path.open("rb", buffering=0) as file:
+        return chunk_sums_of(file.fileno())
+
+
+def chunk_sums_of(handle: int) -> tuple[int, tuple[int, ...]]:
+    """Return the same of an open file, wherever it stands; see `chunk_sums`."""
     sums = []
     size = 0
     buffer = bytearray(CHUNK)
     view = memoryview(buffer)
-    with path.open("rb", buffering=0) as file:
-        while count := file.readinto(buffer):
-            while count < CHUNK and (more := file.readinto(view[count:])):
-                count += more
-            sums.append(crc32(view[:count]))
-            size += count
+    while count := os.preadv(handle, [buffer], size):
+        while count < CHUNK and (more := os.preadv(handle, [view[count:]], size + count)):
+            count += more
+        sums.append(crc32(view[:count]))
+        size += count
     return size, tuple(sums)
 
 

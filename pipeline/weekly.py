@@ -442,9 +442,8 @@ def weekly(
             progress("publish", 0, 1)
             sample = any(o.sample for o in chosen.values())  # nobody waits for its report
             published = publish(run, settings, judge_, delivering=not sample, odd=odd)
+            expire_pages(run, settings)  # a server may merge the run; its pages are not needed
             progress("publish", 1, 1)
-        if published.merged:
-            expire_pages(run, settings)
         done = summarise(run, settings, stages_run=only, published=published.merged)
         alarms = (*done.alarms, *odd, *published.undelivered)
         notes = (*then.notes, *filter(None, [published.waits]))

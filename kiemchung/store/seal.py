@@ -135,7 +135,13 @@ class Seal:
             StoreError: the file, its log or the seal is not as it was written.
         """
         if not self._store.exists():
-            self._path.unlink(missing_ok=True)
+            if self._path.exists():
+                raise StoreError(
+                    "the store is gone, but its seal is there",
+                    where=str(self._store),
+                    remedy="put it back, or a backup with `kiemchung restore FILE`; to begin a new"
+                    f" one, delete {self._path.name}",
+                )
             return False
         read = self._read()
         if read is None:

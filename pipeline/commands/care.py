@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kiemchung.errors import InputError
-from pipeline.commands.common import AsJson, Data, emit, existing_store, settings_for
+from pipeline.commands.common import AsJson, Data, emit, existing_path, existing_store, settings_for
 
 app = typer.Typer()
 
@@ -47,6 +47,7 @@ def backup(
     from pipeline.telemetry import watched
 
     settings = settings_for(data)
+    existing_path(data)  # a folder named by mistake gets no log either
     if out is not None:
         if folder is not None or keep:
             raise InputError("--out is one file", remedy="leave --to and --keep out")

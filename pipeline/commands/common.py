@@ -168,10 +168,8 @@ def progress_bars() -> Iterator[Progress]:
         yield show
 
 
-@contextmanager
-def existing_store(data: Path | None) -> Iterator[Store]:
-    """Open the store of a data folder; a folder without one is a mistake, not a new store."""
-    from kiemchung.store import open_store
+def existing_path(data: Path | None) -> Path:
+    """Return where the store of a data folder lies; one without a store is a mistake."""
     from pipeline.weekly import store_path
 
     path = store_path(settings_for(data))
@@ -181,5 +179,13 @@ def existing_store(data: Path | None) -> Iterator[Store]:
             where=str(path),
             remedy="run `kiemchung demo` or `kiemchung weekly` first, or give --data",
         )
-    with open_store(path) as store:
+    return path
+
+
+@contextmanager
+def existing_store(data: Path | None) -> Iterator[Store]:
+    """Open the store of a data folder; a folder without one is a mistake, not a new store."""
+    from kiemchung.store import open_store
+
+    with open_store(existing_path(data)) as store:
         yield store

@@ -194,3 +194,39 @@ def test_pages_are_found_by_their_digest(tmp_path: Path) -> None:
     assert found["d1", "https://a.example/1"].warc_offset == 7
     assert ledger.pages_of([]) == {}
     ledger.close()
+
+
+def test_another_process_that_closes_leaves_the_log_of_this_one(tmp_path: Path) -> None:
+    """Whoever closes a handle of a file loses all locks on it: then the other took itself for last."""
+    path = tmp_path / "ledger.sqlite"
+    code = textwrap.dedent("""
+        import sys
+        from pathlib import Path
+        from crawler.ledger import Ledger
+        ledger = Ledger(Path(sys.argv[1]))
+        ledger.runs()
+        ledger.close()
+    """)
+    first = Ledger(path)
+    second = Ledger(path)  # two in one process share the handle
+    first.add(RUN, [_visit(0)])
+    second.close()
+    for n in range(1, 4):
+        subprocess.run([sys.executable, "-c", code, str(path)], check=True, cwd=ROOT)
+        assert path.with_name("ledger.sqlite-wal").is_file()
+        first.add(RUN, [_visit(n)])
+    first.close()
+    again = Ledger(path)
+    assert len(again.visits(RUN)) == 4
+    again.close()
+
+
+def test_a_ledger_that_was_replaced_is_not_read_by_its_old_handle(path: Path) -> None:
+    ledger = Ledger(path)
+    ledger.close()
+    kept = path.read_bytes()
+    path.unlink()
+    path.write_bytes(kept)  # the same bytes in another file: as it was sealed
+    again = Ledger(path)
+    assert len(again.visits(RUN)) == 50
+    again.close()

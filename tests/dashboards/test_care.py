@@ -27,7 +27,7 @@ from kiemchung.store import Store, insurance, open_store, restore
 from kiemchung.store.inbox import write_batch
 from kiemchung.store.search import catch_up
 from pipeline import backup
-from pipeline.forget import forget
+from pipeline.forget import compact_if_due, forget
 from pipeline.status import overview
 from tests.batches import NEW_PASSAGE, batch
 from tests.dashboards.conftest import PASSWORD, enrol
@@ -152,6 +152,11 @@ def test_commands_work_beside_a_server(tmp_path: Path) -> None:
         gone = forget(settings, "http://song-hong.example/bai-1.html", reason="đơn", who="an")
         assert (gone.mentions, gone.compacted) == (2, False)
     assert (tmp_path / "compact.due").is_file()
+    compact_if_due(settings)  # as the next start does
+    assert not (tmp_path / "compact.due").exists()
+    with open_store(tmp_path / "kiemchung.duckdb") as store:
+        assert store.problems() == []
+        assert len(store.reviews()) == 2
     (_, file), *_ = insurance.kept(tmp_path / "reviews")  # written again at the end
     assert insurance.head(file).rows["review"] == 2
     restore(tmp_path / "b.duckdb", tmp_path / "back" / "k.duckdb")

@@ -185,7 +185,7 @@ def test_machine_rows_are_counted_once_a_merge_and_peoples_always(
     assert counted == []
     assert again.rows == count(store)
     assert again.rows["accounts"] == first.rows["accounts"] + 1
-    write_batch(tmp_path / "later", batch(week="2026-W41", quiet=3, suffix="b"))
+    write_batch(tmp_path / "later", batch(week="2026-W41", quiet=60, suffix="b"))
     store.merge_inbox(tmp_path / "later")
     merged = gauges(store, again)
     assert counted == [1]

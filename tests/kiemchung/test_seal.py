@@ -129,6 +129,16 @@ def test_a_closed_store_cut_short_is_refused(path: Path) -> None:
         open_store(path)
 
 
+def test_a_store_that_is_gone_is_no_new_one(path: Path, tmp_path: Path) -> None:
+    with open_store(path) as store:
+        store.backup(tmp_path / "b.duckdb")
+    path.unlink()
+    with pytest.raises(StoreError, match="gone, but its seal is there"):
+        open_store(path)
+    restore(tmp_path / "b.duckdb", path)
+    assert _settings(path) == 3000
+
+
 def test_an_older_file_put_in_place_is_refused(path: Path, tmp_path: Path) -> None:
     old = path.read_bytes()
     with open_store(path) as store:

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -30,9 +31,18 @@ from nlp.privacy import Kind as Personal
 from pipeline import backup, stages
 from pipeline.export import export
 from pipeline.forget import forget
+from pipeline.judging import Judge
 from pipeline.runs import plan, sole
 from pipeline.status import overview
-from pipeline.weekly import make_plan, store_path, summarise, weekly
+from pipeline.weekly import (
+    Publication,
+    Stage,
+    choose_outlets,
+    make_plan,
+    store_path,
+    summarise,
+    weekly,
+)
 from pipeline.weeks import parse_week
 from tests.batches import NEW_LAW, OLD_LAW, batch
 from tests.nlp.test_privacy import PLANTED, lines, planted
@@ -319,30 +329,21 @@ def test_a_withdrawn_article_leaves_everything_and_the_sums_match(week: Settings
 
 
 @pytest.mark.slow
-def test_it_stays_gone_when_the_week_is_run_again(week: Settings) -> None:
-    """The extraction refuses the page, the merge the rows."""
+def test_it_stays_gone_when_the_pages_are_extracted_again(week: Settings) -> None:
+    """The page is fetched once more by somebody who does not know: extraction refuses it."""
     withdrawn = tombstones.hashes(week.data_dir)
     assert withdrawn
     run = make_plan(WEEK, ["sample"], week)
-    ledger = Ledger(ledger_path(week.data_dir))
-    (visit,) = [
-        v for v in ledger.visits(run.run_id)
-        if v.kind is Kind.PAGE and tombstones.covers(withdrawn, (v.url,))
-    ]  # fmt: skip
-    ledger.close()
-    for path in run.folder.glob("*/stage.json"):
-        path.unlink()
-    for path in run.stage("extract").glob("*.parquet"):
-        path.unlink()
-    done = weekly(WEEK, outlets=["sample"], settings=week)
-    assert done.accounting.mismatches() == ()
-    assert done.accounting.quarantined["forgotten"] == 1
-    with open_store(store_path(week)) as store:
-        assert store.problems() == []
-        assert all(f.url != visit.url for f in store.flags())
-        assert store._read("SELECT 1 FROM article WHERE url = ?", [visit.url]) == []
-    folder = week.data_dir / "archive"
-    assert archive.forgotten(folder)
+    outlets = choose_outlets(["sample"], week)
+    pages = list(fetched_pages(week.data_dir, run.run_id))
+    (gone,) = [p for p in pages if tombstones.covers(withdrawn, (p.url,))]
+    other = next(p for p in pages if not p.flags and p.outlet == gone.outlet)
+    fresh = plan(WEEK, ["fresh"], "0" * 64, week.data_dir)
+    again = replace(other, url=gone.url, final_url=gone.url, raw_sha256="1" * 64)
+    stages.extract(fresh, [other, again, gone], outlets)
+    articles, outcomes = stages.read_extracted(fresh)
+    assert [(o.state, o.reason) for o in outcomes[1:]] == [("quarantined", "forgotten")] * 2
+    assert [a.url for a in articles] == ([other.url] if outcomes[0].state == "stored" else [])
 
 
 def test_the_crawl_refuses_a_withdrawn_address_in_every_spelling() -> None:
@@ -421,3 +422,19 @@ def test_pages_of_an_unfinished_run_are_never_removed(tmp_path: Path) -> None:
     with pytest.raises(KiemchungError, match="after its time"):
         archive.read(folder, "2026-W01-done-00000.warc.gz", 0, "")
     assert WEEK.sunday > date(2026, 1, 8)
+
+
+def test_pages_expire_also_where_a_server_merges_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The usual case: the batch lies in the inbox, and the run does not wait for the server."""
+    seen: list[str] = []
+    monkeypatch.setattr("pipeline.weekly.publish", lambda *_, **__: Publication(merged=False))
+    monkeypatch.setattr(
+        "pipeline.weekly.expire_pages", lambda run, _: seen.append(run.run_id) or []
+    )
+    settings = load_settings(data_dir=tmp_path)
+    judge = Judge.load(settings)
+    done = weekly(WEEK, outlets=["sample"], settings=settings, only=(Stage.PUBLISH,), judge_=judge)
+    assert not done.published
+    assert seen == [done.run_id]

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner
 
 from kiemchung.config import Settings, load_settings
 from kiemchung.domain import Accounting
-from kiemchung.errors import ConfigError, KiemchungError
+from kiemchung.errors import ConfigError, InputError, KiemchungError
+from kiemchung.store import open_store
+from pipeline.cli import app
 from pipeline.telemetry import operation_of, read_figures, textfile, watched
 from pipeline.weekly import Summary
 
@@ -156,6 +159,20 @@ def test_a_stage_of_the_command_line_leaves_both_and_names_pages_by_hash(
     told = [x for x in done.stderr.splitlines() if x.startswith("{")]
     assert [json.loads(x)["event"] for x in told] == [x["event"] for x in lines]
     assert "hợp tác xã" not in json.dumps(lines, ensure_ascii=False).lower()
+
+
+def test_a_backup_leaves_figures_and_a_folder_named_by_mistake_nothing(tmp_path: Path) -> None:
+    with open_store(tmp_path / "var" / "kiemchung.duckdb"):
+        pass
+    invoke = CliRunner().invoke
+    good = ["backup", "--out", str(tmp_path / "b.duckdb"), "--data", str(tmp_path / "var")]
+    assert invoke(app, good).exit_code == 0
+    figures = read_figures(tmp_path / "var" / "metrics" / "backup.prom")
+    assert figures["runs_total", (("command", "backup"), ("exit", "0"))] == 1
+    wrong = invoke(app, ["backup", "--out", str(tmp_path / "c.duckdb"), "--data",
+                         str(tmp_path / "typo")])  # fmt: skip
+    assert isinstance(wrong.exception, InputError)
+    assert not (tmp_path / "typo").exists()
 
 
 def test_settings_reach_the_desk(tmp_path: Path) -> None:
