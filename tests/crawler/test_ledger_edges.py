@@ -12,6 +12,7 @@ import pytest
 
 from crawler import ledger as module
 from crawler.ledger import Kind, Ledger, Rhythm, State, Visit, next_visit
+from kiemchung.errors import DamagedFileError
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=300)
@@ -225,13 +226,8 @@ def test_damage_in_the_file_is_told(tmp_path: Path) -> None:
     for at in range(5 * 4096 + 40, 6 * 4096 - 40):
         data[at] ^= 0x5A
     path.write_bytes(data)
-    broken = Ledger(path)
-    try:
-        told: object = broken.check()
-    except sqlite3.DatabaseError as error:
-        told = str(error)
-    assert told
-    broken.close()
+    with pytest.raises(DamagedFileError, match=r"l\.sqlite: the ledger"):
+        Ledger(path)
 
 
 # -- rhythm ------------------------------------------------------------------------------------
