@@ -2,7 +2,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: run test lint fast lock audit licences sbom clean
+.PHONY: run test lint fast coverage mutants fuzz lock audit licences sbom clean
 
 # Set up, run the main job on the embedded sample week, open the review page.
 run:
@@ -24,6 +24,22 @@ lint:
 # The tests of a few seconds, for every save.
 fast:
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not browser and not alone"
+
+# Which lines and branches the tests reach, by package; TESTS names a part of them.
+TESTS ?= tests
+coverage:
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not browser and not alone" $(TESTS) \
+	    --cov --cov-report=json:var/coverage.json
+	@$(BIN)/python tools/covered.py var/coverage.json
+
+# How many small faults the tests of the six watched modules find; minutes each.
+mutants:
+	@$(BIN)/python tools/mutate.py --sample 60
+
+# The long runs of CI's fuzz and stateful tests.
+fuzz:
+	@PYTHONPATH=. $(BIN)/python benchmarks/fuzz.py --inputs 1000000
+	@PYTHONPATH=. $(BIN)/python benchmarks/stateful.py --steps 10000
 
 # Pin every package anew, with hashes; needs uv. UPGRADE=1 takes the newest versions.
 lock:

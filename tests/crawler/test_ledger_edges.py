@@ -12,6 +12,7 @@ import pytest
 
 from crawler import ledger as module
 from crawler.ledger import Kind, Ledger, Rhythm, State, Visit, next_visit
+from kiemchung.errors import DamagedFileError
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=300)
@@ -225,13 +226,8 @@ def test_damage_in_the_file_is_told(tmp_path: Path) -> None:
     for at in range(5 * 4096 + 40, 6 * 4096 - 40):
         data[at] ^= 0x5A
     path.write_bytes(data)
-    broken = Ledger(path)
-    try:
-        told: object = broken.check()
-    except sqlite3.DatabaseError as error:
-        told = str(error)
-    assert told
-    broken.close()
+    with pytest.raises(DamagedFileError, match=r"l\.sqlite: the ledger"):
+        Ledger(path)
 
 
 # -- rhythm ------------------------------------------------------------------------------------
@@ -256,6 +252,8 @@ def test_more_than_half_new_halves_and_none_new_doubles(
     before = rhythm()
     assert before.hours == 24.0
     assert rhythm(before=before, items=items, fresh=fresh).hours == hours
+    slow = replace(before, hours=10.0)
+    assert rhythm(before=slow, items=items, fresh=fresh).hours == hours * 10 / 24
     assert rhythm(items=items, fresh=fresh).hours == 24.0  # the first visit says nothing yet
 
 

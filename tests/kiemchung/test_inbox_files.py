@@ -14,7 +14,7 @@ import pytest
 
 from kiemchung.domain import digest, sha256_hex
 from kiemchung.errors import BatchError
-from kiemchung.shards import read_shard
+from kiemchung.shards import from_table
 from kiemchung.store import inbox as module
 from kiemchung.store.inbox import (
     MANIFEST,
@@ -61,7 +61,7 @@ def test_a_batch_is_its_tables_and_a_manifest_that_a_person_can_read(tmp_path: P
     assert facts["run_id"] == RUN
     for table, rows in held.items():
         path = folder / f"{table}.parquet"
-        assert tuple(read_shard(path, TABLES[table])) == rows
+        assert tuple(from_table(pq.read_table(path), TABLES[table])) == rows
         assert facts["files"][table] == {
             "file": path.name, "rows": len(rows), "sha256": sha256_hex(path.read_bytes()),
         }  # fmt: skip
@@ -154,14 +154,40 @@ def test_what_was_taken_before_comes_first_and_keeps_its_new_version_waiting(
     assert taken == [tmp_path / ".merging-a", tmp_path / ".merging-b"]
     assert waiting(tmp_path) == 2  # not merged yet
     discard(taken[1])
-    for run in ("a", "0"):
+    for run in ("a", "0", "b"):
         write_batch(tmp_path, replace(GIVEN, run=replace(GIVEN.run, run_id=run)))
-    assert waiting(tmp_path) == 3
-    assert take_over(tmp_path) == [tmp_path / ".merging-a", tmp_path / ".merging-0"]
-    assert names(tmp_path) == [".merging-0", ".merging-a", ".tmp-c-1", "a", "a file", "quarantine"]
+    assert waiting(tmp_path) == 4
+    merging = [tmp_path / f".merging-{run}" for run in ("a", "0", "b")]
+    assert take_over(tmp_path) == merging
+    assert names(tmp_path) == [
+        *sorted(p.name for p in merging), ".tmp-c-1", "a", "a file", "quarantine",
+    ]  # fmt: skip
+    discard(tmp_path / ".merging-b")
     discard(tmp_path / ".merging-a")
-    discard(tmp_path / ".merging-a")  # nothing is there any more
     assert take_over(tmp_path) == [tmp_path / ".merging-0", tmp_path / ".merging-a"]
+
+
+def test_what_an_owner_left_while_removing_it_is_no_batch(tmp_path: Path) -> None:
+    write_batch(tmp_path, GIVEN)
+    (taken,) = take_over(tmp_path)
+    for name in (f".merged-{RUN}", ".merged-other"):  # killed half way, twice
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mention.parquet").write_bytes(b"x")
+    assert waiting(tmp_path) == 1
+    discard(taken)
+    assert names(tmp_path) == [".merged-other"]
+    assert waiting(tmp_path) == 0
+    assert take_over(tmp_path) == []
+    assert names(tmp_path) == []
+
+
+def test_parts_of_a_table_are_joined_in_order() -> None:
+    parts = [pa.table({"n": list(range(a, b))}) for a, b in ((0, 2), (2, 3), (3, 7), (7, 8))]
+    found = [t.column("n").to_pylist() for t in module.joined(parts, 3)]
+    assert found == [[0, 1, 2], [3, 4, 5, 6], [7]]
+    assert [t.num_rows for t in module.joined(parts[:2], 3)] == [3]
+    assert list(module.joined([], 3)) == []
+    assert module.ROWS_OF_A_GROUP == 10_000
 
 
 def test_a_batch_that_is_replaced_this_moment_comes_next_time(
@@ -212,7 +238,7 @@ def test_each_refusal_names_file_cause_and_remedy(tmp_path: Path) -> None:
     (folder / "mention.parquet").write_bytes(whole[:-1])
     found = refused(folder)
     assert found.message == (
-        f"SHA-256 is {sha256_hex(whole[:-1])}, the manifest says {sha256_hex(whole)}"
+        f"SHA-256 is {sha256_hex(whole[:-1])}, manifest.json says {sha256_hex(whole)}"
     )
     assert (found.where, found.remedy) == (mention, AGAIN)
     (folder / "mention.parquet").write_bytes(whole)
@@ -222,11 +248,11 @@ def test_each_refusal_names_file_cause_and_remedy(tmp_path: Path) -> None:
     changed["files"]["mention"]["rows"] += 1
     put(folder, changed)
     rows = len(GIVEN.mentions)
-    assert said() == (f"{rows} rows, the manifest says {rows + 1}", mention, AGAIN)
+    assert said() == (f"{rows} rows, manifest.json says {rows + 1}", mention, AGAIN)
     for lacking in ({"rows": 1}, {"sha256": "x"}, None, []):
         changed["files"]["mention"] = lacking
         put(folder, changed)
-        assert said() == ("the manifest lacks rows or sha256", mention, AGAIN)
+        assert said() == ("manifest.json lacks rows or sha256", mention, AGAIN)
 
     for wrong, words, remedy in (
         ({"format": 2}, "manifest format 2, this program reads 1", SAME),
@@ -239,7 +265,7 @@ def test_each_refusal_names_file_cause_and_remedy(tmp_path: Path) -> None:
         assert said() == (words, page, remedy)
     put(folder, facts | {"run_id": "another"})
     error = refused(folder)
-    assert error.message == f"the run table holds [{RUN!r}], the manifest names 'another'"
+    assert error.message == f"the run table holds [{RUN!r}], manifest.json names 'another'"
     assert (error.where, error.remedy) == (str(folder), AGAIN)
     for text in ("{", "[]", '{"run_id": "x"}', "null"):
         (folder / MANIFEST).write_text(text, encoding="utf-8")

@@ -52,6 +52,7 @@ ONE_PROBLEM: list[tuple[str, int, dict[str, Any], str]] = [
     ("documents", 0, {"url": "ftp://a.vn/"}, "url 'ftp://a.vn/' is no http or https address"),
     ("documents", 0, {"url": "https://a@b.vn/"}, "url 'https://a@b.vn/' is no http or https address"),
     ("documents", 1, {"issued": "2024-07-02"}, "issued 2024-07-02, but in force from 2024-07-01"),
+    ("documents", 0, {"valid_to": "2013-07-01"}, "valid_to is not later than valid_from"),
     ("passages", 1, {"text": " "}, "text is empty"),
     ("passages", 1, {"citation": ""}, "citation is empty"),
     ("passages", 1, {"checked": " "}, "checked is empty: say how, and on which text"),
