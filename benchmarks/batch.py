@@ -54,8 +54,10 @@ def _cpu() -> float:
 def ours(given: argparse.Namespace) -> dict[str, Any]:
     """Run the stages over the pages in ``given.folder``; return seconds and counts."""
     from kiemchung.config import load_settings
+    from kiemchung.domain import Judgement
     from pipeline import publishing, stages
     from pipeline.engines import crew_for
+    from pipeline.handover import tables_of
     from pipeline.judging import Judge
     from pipeline.runs import plan
     from pipeline.weeks import parse_week
@@ -89,6 +91,10 @@ def ours(given: argparse.Namespace) -> dict[str, Any]:
         **counted, "known": counted["judgements"] - _entries(data / "remembered.sqlite"),
         "asked": _rows(data / "verdicts.sqlite", "SELECT count(*) FROM verdicts"),
     }  # fmt: skip
+    evidence = tables_of(run.stage("judge"), Judgement, columns=["evidence"])
+    found["on_point"] = sum(
+        '"on_point": true' in row for part in evidence for row in part["evidence"].to_pylist()
+    )
     if given.again:
         with timed("repeat"):
             stages.extract(run, press.read(given.folder, given.articles), {}, crew=local)
@@ -326,8 +332,8 @@ def compare(given: argparse.Namespace) -> None:
     print(
         f"{own['pages']} pages, {own['articles']} articles, {own['mentions']} sentences,"
         f" {own['checkable']} checkable claims, {own['flags']} flags; {own['known']} claims had"
-        f" been judged before (the same sentence on the same day); the encoder was asked"
-        f" {own['asked']} pairs"
+        f" been judged before (the same sentence on the same day); {own['on_point']} had a passage"
+        f" on point, for which the encoder was asked {own['asked']} different pairs"
     )
     if not given.plain:
         return
