@@ -100,7 +100,7 @@ class Act:
 class Model:
     """All that was handed in and all that people did, in order."""
 
-    runs: dict[str, Batch] = field(default_factory=dict)  # in the order of their first merge
+    runs: dict[str, Batch] = field(default_factory=dict)
     mentions: dict[str, Mention] = field(default_factory=dict)
     articles: set[str] = field(default_factory=set)
     acts: list[Act] = field(default_factory=list)
@@ -150,8 +150,12 @@ class Model:
         return self.mentions[mention].claim_id
 
     def judged(self) -> dict[str, Judgement]:
-        """Return the judgement that counts for each mention: that of the run merged last."""
-        return {j.mention_id: j for b in self.runs.values() for j in b.judgements}
+        """Return the judgement that counts for each mention: that of the latest week's last run.
+
+        In whichever order the weeks came in.
+        """
+        by_week = sorted(self.runs.values(), key=lambda b: b.run.week)
+        return {j.mention_id: j for b in by_week for j in b.judgements}
 
     def evidence(self, mention: str) -> tuple[str, ...] | None:
         """Return the passages on point beside a mention; None where nothing judged it."""

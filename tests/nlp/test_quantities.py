@@ -7,6 +7,7 @@ from itertools import product
 
 import pytest
 
+from nlp import quantities
 from nlp.quantities import Bound, Quantity, QuantityKind, Relation, compare, extract, in_base
 
 D = Decimal
@@ -20,6 +21,10 @@ def only(text: str) -> Quantity:
 
 def nothing(text: str) -> bool:
     return extract(text).quantities == ()
+
+
+def test_what_the_module_offers_is_there() -> None:
+    assert [n for n in quantities.__all__ if not hasattr(quantities, n)] == []
 
 
 # -- units -------------------------------------------------------------------------------------
