@@ -90,11 +90,12 @@ def test_what_the_tests_notice_counts_and_what_they_do_not_is_listed(
     (tmp_path / "test_watched.py").write_text(TESTS, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n", encoding="utf-8")
     monkeypatch.setattr(mutate, "TARGETS", {"watched.py": ("test_watched.py",)})
-    known = {"watched.py": {"'một|hai|ba'  ->  'XXmột|hai|baXX'": "nothing reads it"}}
+    unread = ('WORDS = re.compile(r"một|hai|ba")', "'một|hai|ba'  ->  'XXmột|hai|baXX'")
+    known = {"watched.py": {unread, ("elsewhere", "3  ->  4")}}
     monkeypatch.setattr(mutate, "equivalents", lambda: known)
     chosen = (
         "n <= LIMIT  ->  n < LIMIT", "3  ->  4", "n < 0  ->  n <= 0",
-        "raise ValueError('below nothing')  ->  pass", *known["watched.py"],
+        "raise ValueError('below nothing')  ->  pass", unread[1],
     )  # fmt: skip
     monkeypatch.setattr(mutate, "drawn", lambda every, *_: [m for m in every if m.change in chosen])
     found = mutate.measure(tmp_path, "watched.py", sample=0, seed=1, wall=120.0)
@@ -106,6 +107,16 @@ def test_what_the_tests_notice_counts_and_what_they_do_not_is_listed(
     assert found["equivalent"] == 1
     assert (found["killed"], found["of"], found["drawn"], len(survivors)) == (2, 4, 5, 2)
     assert (tmp_path / "watched.py").read_text(encoding="utf-8") == SOURCE
+
+
+def test_every_equivalent_mutant_is_one_of_its_module_and_has_a_reason(mutate: ModuleType) -> None:
+    import tomllib
+
+    for module, entries in tomllib.loads(mutate.EQUIVALENT.read_text(encoding="utf-8")).items():
+        there = {(m.at, m.change) for m in mutate.mutants((ROOT / module).read_text("utf-8"))}
+        for entry in entries:
+            assert (entry["at"], entry["change"]) in there, entry
+            assert len(entry["why"]) > 10
 
 
 def test_coverage_is_summed_by_package(tmp_path: Path) -> None:

@@ -92,9 +92,10 @@ _BINARY: Final[dict[type[ast.operator], type[ast.operator]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One changed place; ``source`` is the whole module with it."""
+    """One changed place; ``at`` is its line as it stands, ``source`` the module with the change."""
 
     line: int
+    at: str
     change: str
     source: str
 
@@ -192,7 +193,7 @@ def _places(node: ast.AST, words: bool = True) -> Iterator[tuple[ast.AST, str, i
 
 def mutants(source: str) -> list[Mutant]:
     """Return every mutant of a module, in the order of its lines."""
-    tree = ast.parse(source)
+    tree, lines = ast.parse(source), source.splitlines()
     found = []
     for parent, name, number in list(_places(tree)):
         field = getattr(parent, name)
@@ -209,7 +210,8 @@ def mutants(source: str) -> list[Mutant]:
             before, after = _shown(node), _shown(other)
             ast.fix_missing_locations(tree)
             line = getattr(node, "lineno", 0)
-            found.append(Mutant(line, f"{before}  ->  {after}", ast.unparse(tree)))
+            at = lines[line - 1].strip()
+            found.append(Mutant(line, at, f"{before}  ->  {after}", ast.unparse(tree)))
             _put(parent, name, number, node)
     return sorted(found, key=lambda m: (m.line, m.change))
 
@@ -330,10 +332,10 @@ def run(
     return {0: "passed", 1: "failed", 2: "failed", 3: "failed"}.get(code, "broken"), used
 
 
-def equivalents() -> dict[str, dict[str, str]]:
-    """Return the mutants that nobody could notice: module -> change -> why."""
+def equivalents() -> dict[str, set[tuple[str, str]]]:
+    """Return the mutants that nobody could notice: module -> line as it stands and change."""
     found = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))
-    return {m: {e["change"]: e["why"] for e in entries} for m, entries in found.items()}
+    return {m: {(e["at"], e["change"]) for e in entries} for m, entries in found.items()}
 
 
 def measure(home: Path, module: str, *, sample: int, seed: int, wall: float) -> dict[str, Any]:
@@ -341,7 +343,7 @@ def measure(home: Path, module: str, *, sample: int, seed: int, wall: float) -> 
     tests = [t for t in TARGETS[module] if (home / t).is_file()]
     source = (home / module).read_text(encoding="utf-8")
     every = mutants(source)
-    known = equivalents().get(module, {})
+    known = equivalents().get(module, set())
     # The module as it is, written the way its mutants are.
     (home / module).write_text(ast.unparse(ast.parse(source)), encoding="utf-8")
     state, used = run(home, module, tests, cpu_seconds=600, wall=1800.0)
@@ -352,7 +354,7 @@ def measure(home: Path, module: str, *, sample: int, seed: int, wall: float) -> 
     counts = dict.fromkeys(("failed", "passed", "timeout", "broken", "equivalent"), 0)
     survivors = []
     for mutant in drawn(every, sample, seed):
-        if mutant.change in known:
+        if (mutant.at, mutant.change) in known:
             counts["equivalent"] += 1
             continue
         (home / module).write_text(mutant.source, encoding="utf-8")

@@ -92,6 +92,13 @@ def test_a_short_text_is_its_own_window() -> None:
     assert window("lúa chín", long) == "Lúa chín."
 
 
+def test_a_text_of_few_sentences_is_taken_whole_up_to_its_length() -> None:
+    for size, whole in ((1_200, True), (1_201, False)):
+        text = "Lúa chín. B" + "a" * (size - 11)
+        assert len(text) == size
+        assert (window("lúa chín", text) == text) is whole
+
+
 def test_a_window_stops_where_a_sentence_adds_too_little() -> None:
     words = [f"từ{chr(97 + n)}" for n in range(26)]
     claim = " ".join(words)
@@ -190,6 +197,7 @@ def test_a_negation_counts_where_its_words_stand_in_the_other_text() -> None:
     assert negation("hộ không mua xe", "hộ bán lúa") == (0.0, 0.0)
     assert negation("hộ không bán xe đạp", "hộ bán lúa") == (0.0, 0.0)  # one of three is not half
     assert negation("hộ không bán lúa xe", "hộ bán lúa") == (1.0, 0.0)
+    assert negation("hộ không bán xe", "hộ bán lúa") == (1.0, 0.0)  # one of two is
     assert negation("không bán lúa, không mua xe", "bán lúa mua xe") == (2.0, 0.0)
     assert negation("không", "bán lúa") == (0.0, 0.0)
 
@@ -216,6 +224,24 @@ def test_bare_numbers_of_dates_and_ranges() -> None:
     assert module._digit_parts(tokens("ngày 05/03/2024 có 007 hộ, 0 xe, 2-3 ha, 1.200 kg")) == [
         "5", "3", "2024", "7", "0", "2", "3", "1200",
     ]  # fmt: skip
+
+
+WORDS = ["một:1", "hai:2", "ba:3", "bốn:4", "tư:4", "năm:5", "sáu:6", "bảy:7", "bẩy:7", "tám:8", "chín:9", "mười:10"]
+
+
+@pytest.mark.parametrize("pair", WORDS)
+def test_a_number_in_words_is_not_missing(pair: str) -> None:
+    word, digits = pair.split(":")
+    found = row(f"làng có {digits} hộ", f"làng có {word} hộ")
+    assert found["digits_missing"] == found["digits_missing_whole"] == 0.0
+    assert row(f"làng có {digits} hộ", "làng có vài hộ")["digits_missing"] == math.log1p(1)
+
+
+def test_every_date_of_a_claim_is_looked_at() -> None:
+    evidence = "Ngày 5/4/2021 làng họp."
+    assert row("Ngày 5/4/2021 làng họp.", evidence)["dates_contradicting"] == 0.0
+    both = row("Ngày 5/4/2021 làng họp, ngày 7/4/2021 nghỉ.", evidence)
+    assert both["dates_contradicting"] == math.log1p(1)
 
 
 def test_quantities_are_sorted_by_their_best_relation() -> None:
