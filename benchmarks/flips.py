@@ -48,6 +48,8 @@ from kiemchung.store import open_store  # noqa: E402
 from kiemchung.store.inbox import read_batch  # noqa: E402
 from models import registry  # noqa: E402
 from pipeline import stages  # noqa: E402
+from pipeline.analysing import stories_of  # noqa: E402
+from pipeline.handover import shards_of  # noqa: E402
 from pipeline.runs import RunPlan, read_run  # noqa: E402
 from pipeline.weeks import parse_week  # noqa: E402
 
@@ -146,8 +148,10 @@ def _plan(data: Path) -> RunPlan:
 def _stages(data: Path) -> object:
     run = _plan(data)
     made = [stages.made_with(run.stage(s)) for s in ("extract", "analyse", "judge")]
+    prints = stories_of(shards_of(run.stage("analyse"), "prints"))  # read where copies are sought
     return (
-        run, made, stages.read_extracted(run), stages.read_analysed(run), stages.read_judged(run)
+        run, made, prints, stages.read_extracted(run), stages.read_analysed(run),
+        stages.read_judged(run),
     )  # fmt: skip
 
 

@@ -250,7 +250,7 @@ def restore(settings: Settings, source: Path, *, unverified: bool = False) -> di
         done = {"store": str(path)}
         ledger = ledger_path(settings.data_dir)
         if (source / "ledger.sqlite").is_file():
-            set_aside(ledger, ("-wal", "-shm"))
+            set_aside(ledger, ("-wal", "-shm", ".seal"))
             _copy_ledger(source / "ledger.sqlite", ledger)
             done["ledger"] = str(ledger)
         for name, target in _own_folders(settings).items():

@@ -260,7 +260,7 @@ def test_kinds_passages_copies_note_and_correction_by_key_alone(desk: Desk, stor
     page.wait_for_url("**/search?q=khong*")
     assert page.locator("#hits").count() == 1
     page.go_back()
-    page.wait_for_selector("#hits .claimtext")
+    page.wait_for_selector("main [name=q][value='luat hien hanh']")
     assert page.locator("header.top").count() == 1, "a step back shows the whole page"
     desk.check_calm()
 
