@@ -235,6 +235,12 @@ _KINDS = (
 )  # fmt: skip
 
 
+def _first_difference(ours: bytes, theirs: bytes) -> str:
+    """Return the first line that differs, here and undisturbed."""
+    pairs = itertools.zip_longest(ours.splitlines(), theirs.splitlines(), fillvalue=b"")
+    return next((f"{a[:180]!r} instead of {b[:180]!r}" for a, b in pairs if a != b), "")
+
+
 def check(data: Path, week: str, found: Outcome, wanted: Outcome, sites: Sites,
           violations: Violations) -> None:  # fmt: skip
     """Count what does not hold in a folder whose run of ``week`` has ended."""
@@ -268,7 +274,8 @@ def check(data: Path, week: str, found: Outcome, wanted: Outcome, sites: Sites,
         ("reports_unlike_undisturbed", found.report, wanted.report),
     ):
         names = [n for n in theirs if ours[n] != theirs[n]]
-        violations.add(kind, len(names), str(names))
+        lines = [_first_difference(ours[n], theirs[n]) for n in names[:1]]
+        violations.add(kind, len(names), f"{names} {' '.join(lines)}")
     inbox = data / "inbox"
     left = [p.name for p in inbox.glob("*") if p.name != "quarantine"] if inbox.exists() else []
     violations.add("batches_left", len(left), str(left))
