@@ -226,7 +226,20 @@ def test_bare_numbers_of_dates_and_ranges() -> None:
     ]  # fmt: skip
 
 
-WORDS = ["một:1", "hai:2", "ba:3", "bốn:4", "tư:4", "năm:5", "sáu:6", "bảy:7", "bẩy:7", "tám:8", "chín:9", "mười:10"]
+WORDS = [
+    "một:1",
+    "hai:2",
+    "ba:3",
+    "bốn:4",
+    "tư:4",
+    "năm:5",
+    "sáu:6",
+    "bảy:7",
+    "bẩy:7",
+    "tám:8",
+    "chín:9",
+    "mười:10",
+]
 
 
 @pytest.mark.parametrize("pair", WORDS)
