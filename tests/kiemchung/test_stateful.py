@@ -8,7 +8,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.office import Office
 
-EXAMPLES, STEPS = 6, 15
+EXAMPLES, STEPS = 5, 15
 
 
 @pytest.mark.slow
