@@ -115,6 +115,7 @@ def trial(at: Ready, starter: Starter, stages: list[str], dice: random.Random,
             tally.cold += isinstance(starter, Cold)
         if place in reviews:
             review(data, [reviews[place]])
+    review(data, plain.later)  # what the gaps had no room for: the last run's report tells them
     starter.start(job)
     code = starter.end()
     tally.exit_codes[str(code)] += 1
@@ -122,7 +123,6 @@ def trial(at: Ready, starter: Starter, stages: list[str], dice: random.Random,
     if code not in (0, 2):
         tally.violations.add("next_runs_failed", 1, str(job.told()))
         return
-    review(data, plain.later)
     found = outcome(data, folder / "found", KILLED)
     check(data, KILLED, found, plain.wanted[KILLED], sites, tally.violations)
     if number % 5 == 0:
