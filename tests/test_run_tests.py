@@ -77,3 +77,7 @@ def test_the_closing_line_is_pytests_own(runner: ModuleType) -> None:
     found = Counter({"passed": 2900, "skipped": 30, "failed": 1})
     assert runner.closing(found, 301.5) == "1 failed, 2900 passed, 30 skipped in 301.50s"
     assert runner.closing(Counter(), 0.1) == "no tests ran in 0.10s"
+
+
+def test_one_worker_more_than_cores_up_to_a_few(runner: ModuleType) -> None:
+    assert [runner.jobs(n) for n in (1, 2, 3, 8, 64)] == [2, 3, 4, 4, 4]

@@ -22,6 +22,11 @@ MOST = 4  # more workers than this wait for the slowest test
 NOTHING_CHOSEN = 5  # pytest's exit code when no test was selected
 
 
+def jobs(cores: int) -> int:
+    """Return how many worker processes: one more than cores, for crawls and pages often wait."""
+    return max(2, min(MOST, cores + 1))
+
+
 def read(report: Path) -> tuple[Counter[str], list[str]]:
     """Return how many tests ended how, and the names of those that failed, of a JUnit file."""
     found: Counter[str] = Counter()
@@ -52,7 +57,7 @@ def run(arguments: Sequence[str], report: Path) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run both parts; return 0 when both passed, else the first exit code that says otherwise."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=max(2, min(MOST, os.cpu_count() or 2)))
+    parser.add_argument("--jobs", type=int, default=jobs(os.cpu_count() or 2))
     given, rest = parser.parse_known_args(argv)
     begun = time.monotonic()
     codes: list[int] = []

@@ -232,9 +232,12 @@ def test_verdict_explains_and_warns_and_works_in_processes(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_evaluate_measures_gates_on_own_pairs_and_on_a_file(tmp_path: Path) -> None:
-    done = kiemchung("evaluate", "--gates", "--json", cwd=tmp_path)
+    # The comparison alone takes a tenth of the time; tests/models/test_gates.py holds the shipped one.
+    plain = str(ROOT / "models" / "plain")
+    done = kiemchung("evaluate", "--gates", "--model", plain, "--json", cwd=tmp_path, code=1)
     found = json.loads(done.stdout)
-    assert found["missed"] == []
+    assert found["n"] > 2000
+    assert any(line.startswith("macro_f1") for line in found["missed"]), "floors of the shipped one"
     assert found["gates"]["digit_flip_leaves_supported"]["n"] > 100
     assert found["gates"]["format_change_flips"]["value"] <= 0.02
     file = tmp_path / "pairs.jsonl"
