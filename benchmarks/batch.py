@@ -89,7 +89,7 @@ def ours(given: argparse.Namespace) -> dict[str, Any]:
     found = {
         "pages": given.articles, "seconds": seconds, "cpu": cpu, "run": str(run.folder),
         **counted, "known": counted["judgements"] - _entries(data / "remembered.sqlite"),
-        "asked": _rows(data / "verdicts.sqlite", "SELECT count(*) FROM verdicts"),
+        "asked": _rows(data / "verdicts.sqlite", "SELECT count(*) FROM checked_verdicts"),
     }  # fmt: skip
     evidence = tables_of(run.stage("judge"), Judgement, columns=["evidence"])
     found["on_point"] = sum(
