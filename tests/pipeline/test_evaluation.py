@@ -164,7 +164,7 @@ def test_floors_are_raised_and_refused_at_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     every = gates.own_pairs(reference.load().passages)
-    monkeypatch.setattr(gates, "own_pairs", lambda passages: every[::40])
+    monkeypatch.setattr(gates, "own_pairs", lambda passages: every[::12])
     folder = tmp_path / "data" / "controls"
     folder.mkdir(parents=True)
     (folder / "opinion.txt").write_text("Luật mới rất nhân văn.\n", encoding="utf-8")
