@@ -127,8 +127,10 @@ def _member(data: bytes) -> bytes:
     return igzip.compress(data, compresslevel=_LEVEL, mtime=0)
 
 
-def _whole_member(file: BinaryIO) -> bytes:
-    """Return what one gzip member holds, its checksum compared: it covers the headers, too.
+def _whole_member(file: BinaryIO) -> tuple[bytes, int]:
+    """Return what one gzip member holds, and how many bytes of the file it takes.
+
+    Its checksum is compared, which covers the headers, too.
 
     Raises:
         ValueError: the member is cut short.
@@ -136,12 +138,14 @@ def _whole_member(file: BinaryIO) -> bytes:
     """
     inflate = isal_zlib.decompressobj(wbits=31)
     pieces = []
+    taken = 0
     while not inflate.eof:
         data = file.read(_PIECE)
         if not data:
             raise ValueError("the record is cut short")
         pieces.append(inflate.decompress(data))
-    return b"".join(pieces)
+        taken += len(data)
+    return b"".join(pieces), taken - len(inflate.unused_data)
 
 
 def _files(folder: Path) -> list[re.Match[str]]:
@@ -164,7 +168,8 @@ def read(folder: Path, name: str, offset: int, raw_sha256: str) -> Stored:
     try:
         with path.open("rb") as file:
             file.seek(offset)
-            record = next(iter(ArchiveIterator(io.BytesIO(_whole_member(file)))))
+            whole, _ = _whole_member(file)
+            record = next(iter(ArchiveIterator(io.BytesIO(whole))))
             body: bytes = record.content_stream().read()
             headers = tuple((str(k), str(v)) for k, v in record.http_headers.headers)
     except Exception as error:
@@ -184,13 +189,13 @@ _STUB: Final = (
 _WITH_COMMENT: Final = 0x10  # flag of RFC 1952: a comment of any length stands in the header
 
 
-def forgotten(folder: Path) -> frozenset[tuple[str, int]]:
-    """Return file and offset of every record that was withdrawn."""
+def forgotten(folder: Path) -> dict[tuple[str, int], int]:
+    """Return the length of every record that was withdrawn, by its file and offset."""
     path = folder / _FORGOTTEN
     if not path.is_file():
-        return frozenset()
+        return {}
     rows = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
-    return frozenset((row[0], int(row[1])) for row in rows if len(row) == 3)
+    return {(row[0], int(row[1])): int(row[2]) for row in rows if len(row) == 3}
 
 
 def forget(folder: Path, name: str, offset: int) -> bool:
@@ -203,7 +208,7 @@ def forget(folder: Path, name: str, offset: int) -> bool:
     path = folder / name
     if not path.is_file():
         return False
-    length = _noted_length(folder, name, offset)
+    length = forgotten(folder).get((name, offset))
     if length is None:
         length = _member_length(path, offset)
         with (folder / _FORGOTTEN).open("a", encoding="utf-8") as file:
@@ -219,32 +224,14 @@ def forget(folder: Path, name: str, offset: int) -> bool:
     return True
 
 
-def _noted_length(folder: Path, name: str, offset: int) -> int | None:
-    path = folder / _FORGOTTEN
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            row = line.split()
-            if row[:2] == [name, str(offset)] and len(row) == 3:
-                return int(row[2])
-    return None
-
-
 def _member_length(path: Path, offset: int) -> int:
     """Return the bytes of the gzip member at ``offset``."""
-    reader = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    taken = 0
-    with path.open("rb") as file:
-        file.seek(offset)
-        while not reader.eof:
-            piece = file.read(1 << 16)
-            if not piece:
-                raise PageError("archive_damaged", "cut off", where=f"{path}:{offset}")
-            try:
-                reader.decompress(piece)
-            except zlib.error as error:
-                raise PageError("archive_damaged", str(error), where=f"{path}:{offset}") from error
-            taken += len(piece)
-    return taken - len(reader.unused_data)
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return _whole_member(file)[1]
+    except (ValueError, isal_zlib.error) as error:  # type: ignore[misc]  # its stub has no class
+        raise PageError("archive_damaged", str(error), where=f"{path}:{offset}") from error
 
 
 def _stub(length: int) -> bytes:

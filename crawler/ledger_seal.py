@@ -26,7 +26,7 @@ from typing import Final
 
 from kiemchung.checksums import chunk_sums_of, first_difference, line, unline
 from kiemchung.errors import DamagedFileError
-from kiemchung.shards import write_bytes_atomically
+from kiemchung.shards import fsync_folder, write_bytes_atomically
 
 REMEDY: Final = (
     "put back a copy of it; without one move it away: the next crawl fetches anew what it knew. If"
@@ -189,11 +189,7 @@ class LedgerSeal:
     def _break(self) -> None:
         with suppress(FileNotFoundError):
             self._path.unlink()
-            handle = os.open(self._path.parent, os.O_RDONLY)
-            try:
-                os.fsync(handle)  # else a power cut would bring the old seal back
-            finally:
-                os.close(handle)
+            fsync_folder(self._path.parent)  # else a power cut would bring the old seal back
 
     def _make(self) -> None:
         size, sums = chunk_sums_of(_HANDLES.of(self._key))

@@ -8,14 +8,13 @@ and the secret that signs sessions (whoever has it can sign in).
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,12 +23,13 @@ from typing import Any, Final
 from crawler.run import ledger_path
 from kiemchung import __version__
 from kiemchung.config import Settings
-from kiemchung.errors import InputError, KiemchungError, StoreError, StoreLockedError
-from kiemchung.shards import write_bytes_atomically
+from kiemchung.errors import InputError, StoreError, StoreLockedError
+from kiemchung.locks import held
+from kiemchung.shards import fsync_folder, write_bytes_atomically
 from kiemchung.store import open_store, requests
 from kiemchung.store import restore as restore_store
 from kiemchung.store.opening import set_aside
-from kiemchung.store.sealed import fsync_folder, sha256_of
+from kiemchung.store.sealed import sha256_of
 from pipeline.weekly import store_path
 
 FORMAT: Final = 1
@@ -274,22 +274,7 @@ def _put_back(source: Path, target: Path) -> bool:
 @contextmanager
 def _no_run(settings: Settings) -> Iterator[None]:
     """Hold the lock of every run, so that none writes into a ledger that is being replaced."""
-    held = []
-    try:
+    with ExitStack() as locks:
         for path in sorted((settings.data_dir / "runs").glob("*/.lock")):
-            lock = path.open("a+", encoding="utf-8")
-            held.append(lock)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                lock.seek(0)
-                raise KiemchungError(
-                    f"run {path.parent.name} is being worked on by process"
-                    f" {lock.read().strip() or '?'}",
-                    where=str(path),
-                    remedy="wait for it to end, then restore",
-                ) from error
+            locks.enter_context(held(path, what=f"run {path.parent.name}"))
         yield
-    finally:
-        for lock in held:
-            lock.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -59,9 +59,14 @@ def deciding_files() -> Iterator[Path]:
 @functools.cache
 def code_sha256() -> str:
     """Return the hash of the deciding files, names and contents, as 64 hex digits."""
+    return hash_of_files(ROOT, deciding_files())
+
+
+def hash_of_files(root: Path, files: Iterable[Path]) -> str:
+    """Return a hash of names below ``root`` and contents, in the order given, as 64 hex digits."""
     hasher = hashlib.sha256()
-    for path in deciding_files():
-        name = path.relative_to(ROOT).as_posix().encode("utf-8")
+    for path in files:
+        name = path.relative_to(root).as_posix().encode("utf-8")
         content = hashlib.sha256(path.read_bytes()).digest()
         hasher.update(len(name).to_bytes(4, "big") + name + content)
     return hasher.hexdigest()

@@ -113,6 +113,22 @@ def read_at(fetched: FetchedPage, week: Week) -> datetime:
     return fetched.fetched_at
 
 
+def page_of(fetched: FetchedPage, outlet: Outlet | None, extractor: Extractor, week: Week) -> Page:
+    """Return what a fetched page of a run of ``week`` holds.
+
+    Raises:
+        PageError: it is no article, or cannot be read.
+    """
+    return extractor.extract(
+        fetched.body,
+        url=fetched.final_url,
+        content_type=fetched.content_type,
+        outlet=outlet,
+        fetched_at=read_at(fetched, week),
+        headers=fetched.headers,
+    )
+
+
 def extract_one(
     fetched: FetchedPage,
     outlet: Outlet | None,
@@ -155,14 +171,7 @@ def extract_one(
     if fetched.flags:
         return ended("quarantined", fetched.flags[0])
     try:
-        page = extractor.extract(
-            fetched.body,
-            url=fetched.final_url,
-            content_type=fetched.content_type,
-            outlet=outlet,
-            fetched_at=read_at(fetched, week),
-            headers=fetched.headers,
-        )
+        page = page_of(fetched, outlet, extractor, week)
     except PageError as error:
         return ended("quarantined", error.reason)
     if covers(withdrawn, (fetched.url, fetched.final_url, page.canonical_url)):

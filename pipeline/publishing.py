@@ -21,7 +21,7 @@ from kiemchung.errors import AccountingError
 from kiemchung.shards import arrow_schema
 from kiemchung.store.inbox import joined
 from pipeline import stages
-from pipeline.handover import shards_of, tables_of
+from pipeline.handover import tables_of
 from pipeline.runs import RunPlan
 
 ARTICLES_AT_ONCE: Final = 5_000
@@ -83,20 +83,20 @@ def articles_in_reading_order(run: RunPlan) -> Iterator[pa.Table]:
     shutil.rmtree(dealt, ignore_errors=True)  # of a publication that was killed
     dealt.mkdir()
     try:
-        yield from _dealt_out(shards_of(folder, "articles"), rank, dealt)
+        yield from _dealt_out(tables_of(folder, Article, "articles"), rank, dealt)
     finally:
         shutil.rmtree(dealt, ignore_errors=True)
 
 
-def _dealt_out(shards: list[Path], rank: np.ndarray, folder: Path) -> Iterator[pa.Table]:
-    """Yield the rows of ``shards`` by ``rank``: one pass into files, one out of each."""
+def _dealt_out(tables: Iterator[pa.Table], rank: np.ndarray, folder: Path) -> Iterator[pa.Table]:
+    """Yield the rows of ``tables`` by ``rank``: one pass into files, one out of each."""
     files = range(-(-len(rank) // ARTICLES_AT_ONCE))
     paths = [folder / f"{n:05d}.parquet" for n in files]
     schema = arrow_schema(Article).append(pa.field("rank", pa.int64()))
     at = 0
     with ExitStack() as stack:
         writers = [stack.enter_context(pq.ParquetWriter(path, schema)) for path in paths]
-        for table in joined(map(pq.read_table, shards), ARTICLES_AT_ONCE):
+        for table in joined(tables, ARTICLES_AT_ONCE):
             own = rank[at : at + table.num_rows]
             at += table.num_rows
             ranked = table.append_column("rank", pa.array(own)).cast(schema)

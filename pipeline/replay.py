@@ -24,6 +24,7 @@ from kiemchung.errors import ModelError, PageError
 from models import registry
 from pipeline import stages
 from pipeline.code import code_sha256, tool_versions
+from pipeline.extracting import page_of
 from pipeline.judging import Judge
 from pipeline.reading import mentions
 from pipeline.weeks import parse_week
@@ -208,14 +209,7 @@ class Replayer:
             made.differences.append(f"outlet: {stored.outlet} has no usable file now")
             return self._fall_back(stored, made)
         try:
-            page = extractor.extract(
-                fetched.body,
-                url=fetched.final_url,
-                content_type=fetched.content_type,
-                outlet=outlet,
-                fetched_at=stages.read_at(fetched, parse_week(flag.week)),
-                headers=fetched.headers,
-            )
+            page = page_of(fetched, outlet, extractor, parse_week(flag.week))
         except PageError as error:
             made.differences.append(f"page: cannot be extracted now: {error.reason}")
             return self._fall_back(stored, made)

@@ -7,7 +7,6 @@ answer is itself what is wrong.
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import sqlite3
 from dataclasses import asdict, dataclass, field, replace
@@ -19,6 +18,7 @@ from crawler.ledger import Ledger
 from crawler.run import ledger_path
 from kiemchung.config import Settings
 from kiemchung.errors import KiemchungError, StoreError, StoreLockedError
+from kiemchung.locks import holder_of
 from kiemchung.store import insurance, open_store, requests
 from pipeline import backup, stages
 from pipeline.deliver import LOG_NAME, alarms, deliveries
@@ -214,23 +214,10 @@ def _runs(folder: Path) -> tuple[RunState, ...]:
                 week=facts["week"],
                 outlets=len(facts["outlets"]),
                 finished=tuple(s for s in _STAGES if stages.complete(path.parent / s)),
-                worked_by=_holder(path.parent / ".lock"),
+                worked_by=holder_of(path.parent / ".lock"),
             )
         )
     return tuple(runs)
-
-
-def _holder(lock: Path) -> int | None:
-    """Return the process that holds the lock of a run."""
-    if not lock.is_file():
-        return None
-    with lock.open(encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            text = file.read().strip()
-            return int(text) if text.isdecimal() else 0
-    return None
 
 
 def _store(settings: Settings) -> StoreState:

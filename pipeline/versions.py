@@ -14,9 +14,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from kiemchung.domain import digest, sha256_hex
+from kiemchung.domain import digest
+from pipeline.code import ROOT, hash_of_files
 
-ROOT: Final = Path(__file__).resolve().parents[1]
 _TEXT: Final = ("kiemchung/domain.py", "kiemchung/reference/*.py", "nlp/*.py", "nlp/data/*",
                 "pipeline/reading.py", "pipeline/analysing.py")  # fmt: skip
 _VERDICT: Final = ("models/*.py", "models/decide/*.py", "pipeline/judging.py", "pipeline/ahead.py",
@@ -27,10 +27,8 @@ _LIBRARIES: Final = ("numpy", "scipy", "underthesea", "underthesea_core", "onnxr
 
 def hash_of(root: Path, patterns: Iterable[str]) -> str:
     """Return a hash of names and contents of the files under ``root`` that ``patterns`` name."""
-    files = sorted({p for pattern in patterns for p in root.glob(pattern) if p.is_file()})
-    return digest(
-        *(f"{p.relative_to(root).as_posix()} {sha256_hex(p.read_bytes())}" for p in files)
-    )
+    files = {p for pattern in patterns for p in root.glob(pattern) if p.is_file()}
+    return hash_of_files(root, sorted(files))
 
 
 @functools.cache

@@ -418,13 +418,14 @@ def weekly(
             outlets={name: outlet_sha256(outlet) for name, outlet in chosen.items()},
         )
         backfill.keep(run, chosen, named=bool(outlets))
+        crawled: crawling.CrawlSummary | None = None
         if Stage.CRAWL in only:
             progress("crawl", 0, 0)
             crawled = crawl(run, settings, chosen)
             progress("crawl", crawled.discovered, crawled.discovered)
         if Stage.EXTRACT in only:
             pages = crawling.fetched_pages(run.data_dir, run.run_id)
-            total = crawling.summary(run.data_dir, run.run_id).fetched
+            total = (crawled or crawling.summary(run.data_dir, run.run_id)).fetched
             stages.extract(run, pages, chosen, total=total, progress=progress, crew=local)
         needs_judge = {Stage.ANALYSE, Stage.JUDGE, Stage.PUBLISH} & set(only)
         loaded = judge_ is None

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +18,9 @@ from typing import Final
 import duckdb
 
 from kiemchung.errors import StoreError, StoreLockedError
+from kiemchung.locks import take
 from kiemchung.store.seal import WRITES
 
-_POLL_SECONDS: Final = 0.05
 _FOREIGN_PID: Final = re.compile(r"PID (\d+)")
 STORE: Final = "store"
 """The name of the attached file; every cursor has to `USE` it."""
@@ -66,22 +65,8 @@ class SideLock:
         Raises:
             StoreLockedError: another process, or another store of this one, holds it.
         """
-        deadline = time.monotonic() + wait_seconds
         # flock belongs to the open file, so a second store in this process is refused as well.
-        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    text = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
-                    os.close(handle)
-                    raise self._refusal(text) from None
-                time.sleep(_POLL_SECONDS)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode("ascii"), 0)
-        self._handle = handle
+        self._handle = take(self.path, wait_seconds=wait_seconds, refused=self._refusal)
 
     def _refusal(self, text: str) -> StoreLockedError:
         pid = int(text) if text.isdecimal() else None

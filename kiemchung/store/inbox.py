@@ -7,7 +7,6 @@ ever sees the other half way.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -32,7 +31,8 @@ from kiemchung.domain import (
     digest,
 )
 from kiemchung.errors import BatchError
-from kiemchung.shards import arrow_schema, to_table, write_bytes_atomically
+from kiemchung.shards import arrow_schema, fsync_folder, to_table, write_bytes_atomically
+from kiemchung.store.sealed import sha256_of
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -61,14 +61,6 @@ class ReadBatch:
     run_id: str
     tables: Mapping[str, Path | pa.Table]
     """Files of the very columns, read by the database itself; a table where a cast was needed."""
-
-
-def _fsync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def folder_name(run_id: str) -> str:
@@ -111,13 +103,13 @@ def write_tables(inbox: Path, run_id: str, tables: Mapping[str, Iterable[pa.Tabl
     manifest = {"format": FORMAT, "run_id": run_id, "files": files}
     text = json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     write_bytes_atomically(temporary / MANIFEST, text.encode("utf-8"))
-    _fsync_folder(temporary)
+    fsync_folder(temporary)
     target = inbox / name
     replaced = inbox / f".tmp-{name}-{os.getpid()}-replaced"
     with suppress(FileNotFoundError):  # none waits, or the store's owner has just taken it over
         target.rename(replaced)
     temporary.rename(target)
-    _fsync_folder(inbox)
+    fsync_folder(inbox)
     shutil.rmtree(replaced, ignore_errors=True)
     return target
 
@@ -133,9 +125,7 @@ def _write_parts(path: Path, parts: Iterable[pa.Table], cls: type[Any]) -> dict[
                 writer.write_table(part.cast(schema))
         out.flush()
         os.fsync(out.fileno())
-    with path.open("rb") as written:
-        found = hashlib.file_digest(written, "sha256").hexdigest()
-    return {"file": path.name, "rows": rows, "sha256": found}
+    return {"file": path.name, "rows": rows, "sha256": sha256_of(path)}
 
 
 def joined(parts: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
@@ -209,8 +199,7 @@ def _checked(path: Path, entry: object, cls: type[Any]) -> Path | pa.Table:
     if not isinstance(entry, dict) or not {"rows", "sha256"} <= set(entry):
         raise BatchError(f"{MANIFEST} lacks rows or sha256", where=str(path), remedy=_REMEDY)
     try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = sha256_of(path)
     except OSError as error:
         raise BatchError(f"missing: {error.strerror}", where=str(path), remedy=_REMEDY) from error
     if found != entry["sha256"]:

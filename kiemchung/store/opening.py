@@ -11,12 +11,13 @@ from pathlib import Path
 import duckdb
 
 from kiemchung.errors import StoreError
+from kiemchung.shards import fsync_folder
 from kiemchung.store.checks import problems
 from kiemchung.store.connection import CONFIG, DESK, STORE, SideLock, attach, connect, is_database
 from kiemchung.store.double import DOUBLE_SHARE
 from kiemchung.store.migrate import applied, migrate, pending
 from kiemchung.store.seal import Seal, seal_path
-from kiemchung.store.sealed import check_seal, fsync_folder, need_room, seal
+from kiemchung.store.sealed import check_seal, need_room, seal
 from kiemchung.store.store import Store
 from kiemchung.store.whole import damage_named, read_whole
 

@@ -87,15 +87,6 @@ def need_room(folder: Path, size: int, what: str) -> None:
         )
 
 
-def fsync_folder(folder: Path) -> None:
-    """Make renames in ``folder`` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 @contextmanager
 def written_back(path: Path) -> Iterator[None]:
     """Flush ``path`` to disk bit by bit while it grows.

@@ -96,13 +96,13 @@ def test_everything_is_on_disk_before_the_name_is_there(
 ) -> None:
     """The folder is flushed before it is renamed, the inbox after; a reader sees all or nothing."""
     seen: list[tuple[str, list[str]]] = []
-    plain = module._fsync_folder
+    plain = module.fsync_folder
 
     def note(path: Path) -> None:
         plain(path)
         seen.append((path.name, names(path)))
 
-    monkeypatch.setattr(module, "_fsync_folder", note)
+    monkeypatch.setattr(module, "fsync_folder", note)
     write_batch(tmp_path, GIVEN)
     (temporary, inside), (inbox, there) = seen
     assert temporary == f".tmp-{RUN}-{os.getpid()}"
@@ -118,7 +118,7 @@ def test_a_folder_is_flushed_and_let_go(tmp_path: Path, monkeypatch: pytest.Monk
     done: list[Path] = []
     monkeypatch.setattr(module.os, "fsync", lambda n: done.append((handles / str(n)).readlink()))
     before = len(list(handles.iterdir()))
-    module._fsync_folder(tmp_path)
+    module.fsync_folder(tmp_path)
     assert done == [tmp_path]
     assert len(list(handles.iterdir())) == before
 
