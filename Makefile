@@ -23,12 +23,12 @@ lint:
 
 # The tests of a few seconds, for every save.
 fast:
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not browser and not alone"
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not browser and not alone"
 
 # Which lines and branches the tests reach, by package; TESTS names a part of them.
 TESTS ?= tests
 coverage:
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not browser and not alone" $(TESTS) \
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not browser and not alone" $(TESTS) \
 	    --cov --cov-report=json:var/coverage.json
 	@$(BIN)/python tools/covered.py var/coverage.json
 

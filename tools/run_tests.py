@@ -63,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     codes: list[int] = []
     found: Counter[str] = Counter()
     wrong: list[str] = []
-    side_by_side = ["-n", str(given.jobs), "--dist", "worksteal", "-m", "not alone"]
+    side_by_side = ["-n", str(given.jobs), "--dist", "loadfile", "--no-loadscope-reorder"]
+    side_by_side += ["-m", "not alone"]
     with tempfile.TemporaryDirectory() as folder:
         for number, chosen in enumerate((side_by_side, ["-m", "alone"])):
             report = Path(folder) / f"{number}.xml"

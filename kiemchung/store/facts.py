@@ -24,7 +24,7 @@ from kiemchung.store.base import OpenFile
 from kiemchung.store.claims import ClaimIndex
 from kiemchung.store.kept import Kept
 from kiemchung.store.rows import ShownPassage
-from kiemchung.store.standing import literals
+from kiemchung.store.standing import few, literals
 
 T = TypeVar("T")
 KEPT: Final = 400
@@ -280,8 +280,8 @@ def appearances(
     """Return these columns of mentions and their articles, highest key first."""
     mentions = convert.records(
         cursor,
-        f"SELECT mention_key, article_key, {mention} FROM mention"
-        f" WHERE mention_key IN ({literals(keys)}) ORDER BY mention_key DESC",
+        few(f"SELECT mention_key, article_key, {mention} FROM mention", "mention_key", keys)
+        + " ORDER BY mention_key DESC",
     )
     articles = {
         a["article_key"]: a | {"published_at": convert.utc(a["published_at"])}

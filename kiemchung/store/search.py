@@ -25,7 +25,7 @@ from kiemchung.errors import InputError
 from kiemchung.store import details
 from kiemchung.store.connection import MERGING, transaction
 from kiemchung.store.facts import appearances
-from kiemchung.store.standing import literals
+from kiemchung.store.standing import few
 from kiemchung.store.store import Store
 from kiemchung.store.words import FOLD, folded
 
@@ -224,12 +224,8 @@ def _matching(cursor: duckdb.DuckDBPyConnection, store: Store, query: Query) -> 
     size = _FIRST_LOOK
     while top > 0:
         low = max(top - size + 1, 1)
-        found = _keys(
-            cursor,
-            "s.mention_key BETWEEN ? AND ?"
-            + " AND contains(s.folded, ?)" * (len(by_count) + len(phrases)),
-            [low, top, *(f" {text} " for text in (*by_count, *phrases))],
-        )
+        within = "s.mention_key BETWEEN ? AND ?"
+        found = _keys(cursor, "search_claim", within, [*by_count, *phrases], [low, top])
         yield [int(k) for k in fits(np.array(found, dtype=np.int64))]
         top, size = low - 1, size * _GROWTH
 
@@ -302,16 +298,23 @@ def _holding(
     cursor: duckdb.DuckDBPyConnection, keys: Sequence[int], phrases: Sequence[str]
 ) -> list[int]:
     """Return those of ``keys`` in whose text the phrases stand."""
-    return _keys(
-        cursor,
-        f"s.mention_key IN ({literals(keys)})" + " AND contains(s.folded, ?)" * len(phrases),
-        [f" {text} " for text in phrases],
-    )
+    here = few("SELECT mention_key, folded FROM search_claim", "mention_key", keys)
+    return _keys(cursor, f"({here})", "true", phrases, [])
 
 
-def _keys(cursor: duckdb.DuckDBPyConnection, where: str, facts: Sequence[object]) -> list[int]:
+def _keys(
+    cursor: duckdb.DuckDBPyConnection,
+    claims: str,
+    where: str,
+    texts: Sequence[str],
+    values: Sequence[object],
+) -> list[int]:
+    """Return the mentions among ``claims`` in whose folded text all of ``texts`` stand."""
     rows = cursor.execute(
-        f"SELECT s.mention_key FROM search_claim AS s WHERE {where} ORDER BY 1 DESC", list(facts)
+        f"SELECT s.mention_key FROM {claims} AS s WHERE {where}"
+        + " AND contains(s.folded, ?)" * len(texts)
+        + " ORDER BY 1 DESC",
+        [*values, *(f" {text} " for text in texts)],
     ).fetchall()
     return [int(key) for (key,) in rows]
 

@@ -120,6 +120,7 @@ def findings(page: Any) -> list[str]:
     ]
 
 
+@pytest.mark.slow(25)
 def test_no_page_has_a_serious_finding(browser: Any, store: Store) -> None:
     app = create_app(store, secret=SECRET, outlet_names=OUTLETS)
     wanted = paths(store, app)

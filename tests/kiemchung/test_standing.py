@@ -151,7 +151,7 @@ class Acts(RuleBasedStateMachine):
 
 
 TestActs = Acts.TestCase
-TestActs.settings = settings(max_examples=4, stateful_step_count=12, deadline=None)
+TestActs.settings = settings(max_examples=2, stateful_step_count=12, deadline=None)
 
 
 def test_no_keys_are_no_question(tmp_path: Path) -> None:

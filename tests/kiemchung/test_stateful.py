@@ -26,4 +26,5 @@ def test_any_order_of_batches_and_people_agree_with_the_model() -> None:
     )
     # A machine whose rules all pass over their case would agree with anything.
     assert sum(Office.steps.values()) > 30
-    assert len(Office.steps) > 5
+    assert Office.steps["conclude"] > 5
+    assert len(Office.steps) > 3

@@ -141,7 +141,7 @@ def test_a_slice_with_too_few_pairs_gives_no_gate() -> None:
     assert "macro_f1_in_quote" not in found
 
 
-@pytest.mark.slow
+@pytest.mark.slow(45)
 def test_the_shipped_model_holds_its_floors() -> None:
     pairs = gates.own_pairs(reference.load().passages)
     found = gates.measure(registry.load_default(), pairs)

@@ -123,8 +123,9 @@ def test_the_weeks_overlap_and_hold_flags(weeks: list[Batch], in_order: dict[str
     assert in_order["jsonl"].count(b"\n") >= ARTICLES
 
 
+@pytest.mark.slow(30)
 @settings(
-    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     order=st.permutations(list(WEEKS)),

@@ -331,8 +331,11 @@ def test_a_withdrawn_article_leaves_everything_and_the_sums_match(week: Settings
 @pytest.mark.slow
 def test_it_stays_gone_when_the_pages_are_extracted_again(week: Settings) -> None:
     """The page is fetched once more by somebody who does not know: extraction refuses it."""
+    if not tombstones.hashes(week.data_dir):  # where this test runs by itself
+        with open_store(store_path(week)) as store:
+            url = store.flags()[0].url
+        forget(week, url, reason="yêu cầu của tác giả", who="an")
     withdrawn = tombstones.hashes(week.data_dir)
-    assert withdrawn
     run = make_plan(WEEK, ["sample"], week)
     outlets = choose_outlets(["sample"], week)
     pages = list(fetched_pages(week.data_dir, run.run_id))

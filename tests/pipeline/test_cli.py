@@ -231,15 +231,8 @@ def test_verdict_explains_and_warns_and_works_in_processes(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_evaluate_measures_gates_on_own_pairs_and_on_a_file(tmp_path: Path) -> None:
-    # The comparison alone takes a tenth of the time; tests/models/test_gates.py holds the shipped one.
-    plain = str(ROOT / "models" / "plain")
-    done = kiemchung("evaluate", "--gates", "--model", plain, "--json", cwd=tmp_path, code=1)
-    found = json.loads(done.stdout)
-    assert found["n"] > 2000
-    assert any(line.startswith("macro_f1") for line in found["missed"]), "floors of the shipped one"
-    assert found["gates"]["digit_flip_leaves_supported"]["n"] > 100
-    assert found["gates"]["format_change_flips"]["value"] <= 0.02
+def test_evaluate_measures_gates_on_a_file(tmp_path: Path) -> None:
+    # Own pairs: tests/models/test_gates.py and test_evaluation.py.
     file = tmp_path / "pairs.jsonl"
     row = {"claim": "Xã có 5 hộ.", "evidence": "Xã có 5 hộ.", "label": "SUPPORTED"}
     file.write_text(f"{json.dumps(row)}\n{json.dumps(row | {'claim': 'Xã có 6 hộ.'})}\n")

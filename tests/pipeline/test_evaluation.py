@@ -13,7 +13,7 @@ from kiemchung import reference
 from kiemchung.config import load_settings
 from kiemchung.domain import Label
 from kiemchung.errors import InputError, KiemchungError, RecordError
-from models import floors, gates
+from models import floors, gates, registry
 from models.floors import Gate
 from pipeline import evaluation
 from pipeline.cli import app
@@ -129,8 +129,6 @@ def test_one_set_keeps_the_fields_that_it_always_had(tmp_path: Path) -> None:
 
 def test_what_people_read_has_every_figure_and_marks_what_is_missed(tmp_path: Path) -> None:
     pairs = evaluation.read_set(written(tmp_path / "one.jsonl", ROWS), "evidence")
-    from models import registry
-
     found = evaluation.measure_set(registry.load_default(), "one", pairs, with_gates=True)
     text = "\n".join(evaluation.table(found))
     for part in ("one", "  number", "precision of shown", "ECE", "50%:", "from the claim alone"):
@@ -159,7 +157,7 @@ def test_options_that_do_not_go_together_are_refused(arguments: list[str], told:
         CliRunner().invoke(app, ["evaluate", *arguments], catch_exceptions=False)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(12)
 def test_floors_are_raised_and_refused_at_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,7 +170,8 @@ def test_floors_are_raised_and_refused_at_the_command_line(
         "Hợp tác xã phải có ít nhất 7 thành viên. ¦ 2024-06-30 S ¦ 2024-07-01 R\n", "utf-8"
     )
     file = tmp_path / "floors.json"
-    given = ("--floors", str(file), "--controls", str(folder.parent))
+    plain = str(registry.PLAIN)  # a tenth of the time of the shipped one
+    given = ("--floors", str(file), "--controls", str(folder.parent), "--model", plain)
     body = run("--update-floors", *given)
     assert body["missed"] == []
     assert set(body["floors_moved"]) == set(floors.floors(file))

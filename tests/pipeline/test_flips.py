@@ -19,6 +19,7 @@ LEDGER_LOG = "ledger's log after a kill"
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.slow(20)
 def test_no_flipped_bit_is_missed(
     week_of_its_own: Callable[[str], Settings], tmp_path: Path
 ) -> None:
@@ -32,7 +33,7 @@ def test_no_flipped_bit_is_missed(
     data = week_of_its_own("flips").data_dir
     found = {}
     for kind in flips.kinds(data, tmp_path):
-        row = flips.measure(kind, 5 if kind.name in DEAR else 20, dice)
+        row = flips.measure(kind, 4 if kind.name in DEAR else 12, dice)
         found[kind.name] = row
         assert row["missed"] == 0, row
         if kind.name not in ("configuration", "outlet files", "archive", *DEAR, LEDGER_LOG):

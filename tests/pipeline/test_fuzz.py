@@ -18,7 +18,7 @@ from tests.fuzzing import LISTING, OUTLET, SURFACES, Surface, check_canonical, c
 INPUTS = 20_000
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 def test_no_input_ends_in_anything_but_an_answer_or_an_error_of_ours() -> None:
     found = run(range(INPUTS), seed=2026)
     assert found.faults == {}

@@ -31,6 +31,7 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
         yield made
 
 
+@pytest.mark.slow(30)
 def test_kills_lose_nothing_and_double_nothing(at: Ready) -> None:
     found = kill_weeks(at, KILLS, seed=40)
     assert found["kills"] == KILLS

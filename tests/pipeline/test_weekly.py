@@ -139,7 +139,7 @@ def test_the_report_is_one_page_without_script(result: demo.Result) -> None:
     assert "http://" not in html.split("</style>")[0]
 
 
-@pytest.mark.parametrize("stop_after", [Stage.CRAWL, Stage.JUDGE])
+@pytest.mark.parametrize("stop_after", [Stage.JUDGE])  # test_kills.py stops all of them
 def test_a_week_that_stops_after_a_stage_goes_on(
     stop_after: Stage, result: demo.Result, settings: Settings, tmp_path: Path
 ) -> None:
