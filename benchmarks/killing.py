@@ -39,7 +39,7 @@ STAGES = (
 )  # fmt: skip
 """What a run goes through, in order: ``merge`` ends with the commit, ``checkpoint`` with the file
 written and the batch discarded, ``end`` with the exit."""
-LIMIT = 120.0
+LIMIT = 900.0
 CLOCK = "import os, benchmarks.killing as k\nk.set_clock(os.environ.get('KILLS_NOW', ''))\n"
 
 

@@ -39,7 +39,7 @@ CONFIG: Final[Settings] = {
 DESK: Final[Settings] = CONFIG | {
     # Blocks in use and kept; what does not fit is read again or put aside on disk. A page needs a
     # few of them, and the operating system keeps the file at hand anyway. Merges get more.
-    "memory_limit": "128MB",
+    "memory_limit": "96MB",
     # Give freed memory back at once: by default an idle thread keeps 128 MB.
     "allocator_flush_threshold": "1MB",
     "allocator_bulk_deallocation_flush_threshold": "1MB",

@@ -100,7 +100,8 @@ def write(store: Store, path: Path) -> Insured:
     path.parent.chmod(0o700)
     temporary = path.with_name(f".{path.name}.tmp")
     now = datetime.now(UTC)
-    try:
+
+    def copy() -> tuple[dict[str, int], int]:
         with store._cursor() as cursor, transaction(cursor), temporary.open("wb") as out:
             rows = {t: _one(cursor, f"SELECT count(*) FROM {t}") for t in TABLES}
             last = _one(cursor, "SELECT coalesce(max(review_key), 0) FROM review")
@@ -111,6 +112,10 @@ def write(store: Store, path: Path) -> Insured:
                     out.write(_line({"table": table} | row))
             out.flush()
             os.fsync(out.fileno())
+        return rows, last
+
+    try:
+        rows, last = store._with_room(copy)  # behind a merge the memory of daily use may be taken
         temporary.chmod(0o600)
         temporary.replace(path)
     finally:

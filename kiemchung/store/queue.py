@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final, TypeVar, overload
 
 import duckdb
@@ -498,17 +499,28 @@ def _waits(
     return len(deciders) < (2 if entry.doubled else 1)
 
 
+@lru_cache(maxsize=4096)
+def _shared(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return one tuple for all that are alike: few weeks and kinds stand in very many entries."""
+    return tuple(sys.intern(v) for v in values)
+
+
+@lru_cache(maxsize=4096)
+def _kinds(values: tuple[str, ...]) -> tuple[Distortion, ...]:
+    return tuple(Distortion(v) for v in values)
+
+
 def _slot(row: dict[str, Any]) -> Slot:
     return Slot(
         mention_key=row["mention_key"],
         mention_keys=tuple(row["mention_keys"]),
         claim=hash(row["claim_id"]),
-        weeks=tuple(sys.intern(w) for w in row["weeks"]),
+        weeks=_shared(tuple(row["weeks"])),
         flagged=row["flagged"],
         sampled=row["sampled"],
         p_refuted=row["p_refuted"],
         stories=row["stories"],
         novelty=novelty_of(row["latest"], row["before"]),
-        kinds=tuple(Distortion(k) for k in row["kinds"]),
+        kinds=_kinds(tuple(row["kinds"])),
         doubled=row["doubled"],
     )

@@ -15,7 +15,7 @@ import duckdb
 import pytest
 
 from kiemchung.domain import Decision
-from kiemchung.errors import InputError, StoreError, StoreLockedError
+from kiemchung.errors import InputError, StoreError, StoreLockedError, StoreMemoryError
 from kiemchung.store import Account, Store, forgetting, insurance, open_store, requests, restore
 from kiemchung.store import opening as opening_module
 from kiemchung.store.checks import problems
@@ -308,6 +308,33 @@ def test_reviews_of_unknown_claims_and_damaged_files_are_refused(tmp_path: Path)
         file.write_text("{}\n", encoding="utf-8")
         with pytest.raises(StoreError, match="no file of reviews"):
             insurance.read_back(store, file, unverified=True)
+
+
+def test_the_days_reviews_are_written_where_the_memory_of_daily_use_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a merge of 200,000 judgements it was, and the next try would be an hour later."""
+    asked: list[str] = []
+    plain = insurance._select
+
+    def select(cursor: duckdb.DuckDBPyConnection, table: str) -> str:
+        asked.append(str(cursor.execute("SELECT current_setting('memory_limit')").fetchall()[0][0]))
+        if len(asked) == 2:
+            raise StoreMemoryError("the database wants more memory")
+        return plain(cursor, table)
+
+    monkeypatch.setattr(insurance, "_select", select)
+    with filled(tmp_path / "k.duckdb") as opened:
+        daily = opened._daily
+        with monkeypatch.context() as small:
+            small.setattr(opened, "_daily", 64)
+            opened._limit()
+            done = insurance.write(opened, tmp_path / "reviews.jsonl")
+        opened._daily = daily
+    assert asked[0] == asked[1] == "61.0 MiB"
+    assert set(asked[2:]) == {"953.6 MiB"}
+    lines = (tmp_path / "reviews.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1 + sum(done.rows.values())  # what the first try wrote is not in it
 
 
 def test_days_are_kept_and_a_loss_is_noticed(tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def test_what_wants_more_memory_gets_it_once_and_gives_it_back(tmp_path: Path) -
 
         assert store._with_room(greedy) == "done"
         assert seen == [before, "953.6 MiB"]
-        assert limit() == before == "122.0 MiB"
+        assert limit() == before == "91.5 MiB"
 
         def never() -> None:
             raise StoreMemoryError("more")
