@@ -6,7 +6,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from hypothesis import settings
+import duckdb
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -17,7 +18,7 @@ from kiemchung.store.double import Cause
 from kiemchung.store.inbox import write_batch
 from kiemchung.store.queue import VIEWS
 from kiemchung.store.reopening import Replaced
-from kiemchung.store.standing import literals, standings
+from kiemchung.store.standing import few, literals, standings
 from tests.batches import FLAG_CLAIM, NEW_PASSAGE, batch
 
 CONCLUSIONS = st.sampled_from([d for d in Decision if d is not Decision.REFUTED])
@@ -152,6 +153,16 @@ class Acts(RuleBasedStateMachine):
 
 TestActs = Acts.TestCase
 TestActs.settings = settings(max_examples=2, stateful_step_count=12, deadline=None)
+
+
+@given(st.lists(st.integers(-3, 90_000), max_size=30))
+def test_few_keys_in_stretches_find_what_one_list_finds(keys: list[int]) -> None:
+    with duckdb.connect() as memory:
+        memory.execute("CREATE TABLE t AS SELECT range AS k, range % 7 AS v FROM range(80000)")
+        asked = few("SELECT k, v FROM t", "k", keys)
+        found = memory.execute(f"SELECT * FROM ({asked}) ORDER BY k").fetchall()
+    assert found == [(k, k % 7) for k in sorted({k for k in keys if 0 <= k < 80_000})]
+    assert asked.count("BETWEEN") <= 1 + 90_000 // 10_000
 
 
 def test_no_keys_are_no_question(tmp_path: Path) -> None:
