@@ -134,7 +134,15 @@ def _selection(body: Mapping[str, Any]) -> list[str]:
         "So the labels are not those of all claims: flags are far too many. An estimate for all"
         " claims weights each row of `flag` and `sample` by 1 / `probability`, takes all four"
         " files, and leaves the rows of `none` out. It holds for claims that a reviewer finds"
-        " checkable, and as far as those left undecided or disputed are like the others.",
+        " checkable, and as far as those left undecided or disputed are like the others: flags are"
+        " read by urgency, so a week with many undecided ones says little. Claims by week:",
+        "",
+        "| week | flags | decided | without a flag | drawn | decided |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {week} | {' | '.join(map(str, n.values()))} |"
+            for week, n in body["selection"].items()
+        ),
         "",
     ]
 

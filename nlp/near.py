@@ -7,8 +7,9 @@ two claims, as everywhere in this program.
 
 The join is exact, unlike MinHash: nothing above the threshold is missed. Candidates are found by
 prefix filtering (Chaudhuri, Ganti and Kaushik, "A primitive operator for similarity joins in data
-cleaning", 2006; Bayardo, Ma and Srikant, "Scaling up all pairs similarity search", 2007): of two
-sets with a Jaccard similarity of t, the ``n - ceil(t n) + 1`` rarest members of each must meet.
+cleaning", 2006; with more than one meeting: Wang, Li and Feng, "Can we beat the prefix filtering?",
+2012): of two sets with a Jaccard similarity of t, the ``n - ceil(t n) + 2`` rarest members of each
+must have two in common.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from nlp.text import canonical, fold
 RESEMBLANCE: Final = 0.6
 """Jaccard similarity of word pairs from which two texts are near: one word put in, taken out or
 replaced leaves a text of ten words above it."""
-_PAIRS: Final = 2_000_000  # candidates looked at in one piece, so that memory stays flat
+_PAIRS: Final = 2_000_000  # meetings looked at in one piece, so that memory stays flat
+_MEETINGS: Final = 2
 _FOLD: Final = {
     code: fold(chr(code)) for code in (*range(0xC0, 0x250), *range(0x1EA0, 0x1F00))
     if chr(code).isalpha()
@@ -74,11 +76,11 @@ def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return values ^ (values >> np.uint64(31))
 
 
-def texts_of(texts: Iterable[str], vocabulary: dict[str, int]) -> Texts:
+def texts_of(texts: Iterable[str], vocabulary: dict[str, int], *, by_numbers: bool = True) -> Texts:
     """Return ``texts`` as numbers; new words are added to ``vocabulary``.
 
-    Every pair of neighbouring words is a token; which numbers the text holds is mixed into each, so
-    that texts with other numbers share none.
+    Every pair of neighbouring words is a token. Unless ``by_numbers`` is false, which numbers the
+    text holds is mixed into each, so that texts with other numbers share none.
     """
     flat = array("q")
     counts = array("q")
@@ -95,7 +97,7 @@ def texts_of(texts: Iterable[str], vocabulary: dict[str, int]) -> Texts:
         numeric[number] = word[0].isdigit()
     with np.errstate(over="ignore"):
         numbers = np.zeros(len(sizes), np.uint64)
-        held = numeric[ids.astype(np.int64)]
+        held = numeric[ids.astype(np.int64)] & by_numbers
         np.add.at(numbers, owner[held], _mixed(ids[held]))
         # A text of one word has that word for its only token.
         alone = np.append(owner[1:] != owner[:-1], True) if len(owner) else np.zeros(0, np.bool_)
@@ -144,19 +146,16 @@ def near(
     if not 0.0 < threshold <= 1.0:
         raise ValueError(f"a threshold of {threshold}")
     ranks, left, right = _ranked(one, other)
-    a, b = _prefixes(left, threshold), _prefixes(right, threshold)
     owner = np.repeat(np.arange(len(other)), np.diff(right.starts))
     members = owner * ranks + right.ranks  # ascending, as both parts are
     found = [
         _verified(left, right, members, rows, cols, ranks, threshold)
-        for rows, cols in _meeting(a, b)
+        for rows, cols in _meeting(left, right, threshold)
     ]
     if not found:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64)
     rows, cols, share = (np.concatenate([f[k] for f in found]) for k in range(3))
-    pair = rows * max(len(other), 1) + cols  # one that two pieces brought counts once
-    _, first = np.unique(pair, return_index=True)
-    return rows[first], cols[first], share[first]
+    return rows, cols, share
 
 
 @dataclass(slots=True)
@@ -181,38 +180,45 @@ def _ranked(one: Texts, other: Texts) -> tuple[int, _Sets, _Sets]:
     return len(counts), sides[0], sides[1]
 
 
+def _needed(sets: _Sets, threshold: float) -> NDArray[np.int64]:
+    """Return how many tokens each text must share with a near one, whatever that one's size is."""
+    return np.ceil(threshold * np.diff(sets.starts) - 1e-9).astype(np.int64)
+
+
 def _prefixes(sets: _Sets, threshold: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the ranks that could decide, and the text of each, sorted by rank."""
+    """Return the ranks that could decide, and the text of each, in the order of the texts."""
     sizes = np.diff(sets.starts)
-    needed = np.ceil(threshold * sizes - 1e-9).astype(np.int64)
-    take = np.where(sizes > 0, sizes - needed + 1, 0)
+    take = np.minimum(sizes - _needed(sets, threshold) + _MEETINGS, sizes)
     owner = np.repeat(np.arange(len(sizes)), take)
     begin = np.cumsum(take) - take
-    at = np.arange(len(owner)) - begin[owner] + sets.starts[owner]
-    order = np.argsort(sets.ranks[at], kind="stable")
-    return sets.ranks[at][order], owner[order]
+    return sets.ranks[np.arange(len(owner)) - begin[owner] + sets.starts[owner]], owner
 
 
 def _meeting(
-    a: tuple[NDArray[np.int64], NDArray[np.int64]],
-    b: tuple[NDArray[np.int64], NDArray[np.int64]],
+    left: _Sets, right: _Sets, threshold: float
 ) -> Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield the pairs that share a rank of both prefixes, in pieces, each pair once in a piece."""
-    a_ranks, a_owner = a
-    b_ranks, b_owner = b
+    """Yield the pairs whose prefixes have enough in common, some of the left texts at a time."""
+    a_ranks, a_owner = _prefixes(left, threshold)
+    b_ranks, b_owner = _prefixes(right, threshold)
+    order = np.argsort(b_ranks, kind="stable")
+    b_ranks, b_owner = b_ranks[order], b_owner[order]
     first = np.searchsorted(b_ranks, a_ranks, side="left")
     count = np.searchsorted(b_ranks, a_ranks, side="right") - first
     total = np.cumsum(count)
+    ends = np.cumsum(np.bincount(a_owner, minlength=len(left.starts) - 1))  # of each left text
+    enough = np.minimum(_needed(left, threshold), _MEETINGS)
+    width = len(right.starts) - 1
     at = 0
-    width = int(b_owner.max(initial=0)) + 1
     while at < len(count):
         done = int(total[at - 1]) if at else 0
-        end = max(int(np.searchsorted(total, done + _PAIRS, side="right")), at + 1)
+        row = int(np.searchsorted(total[ends - 1], done + _PAIRS, side="right"))
+        end = int(ends[min(max(row - 1, int(a_owner[at])), len(ends) - 1)])
         here = count[at:end]
         owner = np.repeat(np.arange(at, end), here)
         begin = np.cumsum(here) - here
         cols = b_owner[np.arange(len(owner)) - np.repeat(begin, here) + first[owner]]
-        pairs = np.unique(a_owner[owner] * width + cols)
+        pairs, met = np.unique(a_owner[owner] * width + cols, return_counts=True)
+        pairs = pairs[met >= enough[pairs // width]]
         yield pairs // width, pairs % width
         at = end
 

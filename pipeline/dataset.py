@@ -24,13 +24,14 @@ from typing import TYPE_CHECKING, Any, Final
 from kiemchung.domain import Decision, Distortion, Label, digest, sha256_hex
 from kiemchung.errors import AccountingError, InputError
 from kiemchung.shards import write_bytes_atomically, write_pieces_atomically
-from models import datacard, reviewed, splits
+from models import datacard, leaks, reviewed, splits
 from models.reviewed import ReviewedPair
 from nlp import near
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from kiemchung.estimates import WeekSample
     from kiemchung.store import Store
     from kiemchung.store.conclusions import Conclusions
 
@@ -65,6 +66,7 @@ def export_dataset(
         AccountingError: a sum does not match, or two splits share something; nothing is written.
     """
     from kiemchung.store.conclusions import conclusions
+    from kiemchung.store.outlook import week_samples
 
     _check_folder(folder)
     found = conclusions(store)
@@ -86,7 +88,29 @@ def export_dataset(
         },
         lambda earlier, later: _too_near(texts, earlier, later),
     )
-    return _write(folder, found, kept, parted, week=week, until=until)
+    facts = {
+        "chosen": {"week": week, "until": until},
+        "selection": _selection([s for s in week_samples(store) if _asked(s.week, week, until)]),
+    }
+    return _write(folder, found, kept, parted, texts, facts)
+
+
+def _asked(given: str, week: str | None, until: str | None) -> bool:
+    return week in (None, given) and (until is None or given <= until)
+
+
+def _selection(samples: Sequence[WeekSample]) -> dict[str, dict[str, int]]:
+    """Return by week how many claims were selected, and how many of them are decided."""
+    return {
+        s.week: {
+            "flags": s.flags,
+            "flags_decided": s.flags_decided,
+            "without_a_flag": s.unflagged,
+            "drawn": s.drawn,
+            "drawn_decided": s.drawn_decided,
+        }
+        for s in sorted(samples, key=lambda s: s.week)
+    }
 
 
 def _check_folder(folder: Path) -> None:
@@ -126,7 +150,7 @@ def _kept(found: Conclusions, week: str | None, until: str | None) -> _Kept:
             why["article_withdrawn"] += 1
         elif in_week is None:
             why["in_no_run"] += 1
-        elif (week is not None and in_week != week) or (until is not None and in_week > until):
+        elif not _asked(in_week, week, until):
             why["other_week"] += 1
         elif decision == _NO_LABEL:
             why["uncheckable"] += 1
@@ -211,10 +235,10 @@ def _write(
     found: Conclusions,
     kept: _Kept,
     parted: splits.Split,
-    *,
-    week: str | None,
-    until: str | None,
+    texts: near.Texts,
+    facts: dict[str, Any],
 ) -> dict[str, Any]:
+    conflicts = _check_leaks(kept, parted, texts)
     # By week and id: the order in which somebody worked is nobody's business.
     order = sorted(range(len(kept)), key=lambda i: (kept["week"][i], kept["pair_id"][i]))
     folder.mkdir(parents=True, exist_ok=True)
@@ -234,7 +258,7 @@ def _write(
         "kind": reviewed.KIND,
         "format": reviewed.FORMAT,
         "version": digest("data set", *(f["sha256"] for f in files.values()))[:16],
-        "chosen": {"week": week, "until": until},
+        **facts,
         "reviews": found.reviews,
         "states": found.states,
         "left_out": kept.left_out,
@@ -247,6 +271,7 @@ def _write(
             "outside": parted.why,
         },
         "counts": counts,
+        "conflicts_inside_a_split": conflicts,
         "licence": datacard.LICENCE,
     }
     _check_sums(body)
@@ -256,6 +281,45 @@ def _write(
     body["files"] = files
     reviewed.write_manifest(folder, body)
     return body
+
+
+def _check_leaks(kept: _Kept, parted: splits.Split, texts: near.Texts) -> int:
+    """Look at the three splits as anybody would who gets them, with the withheld words as well.
+
+    Returns how many rows contradict another one of their own split.
+
+    Raises:
+        AccountingError: two splits share something; the rule of `models.splits` has a hole then.
+    """
+    import numpy as np
+
+    parts = []
+    for number, name in enumerate(reviewed.SPLITS):
+        rows = [i for i, side in enumerate(parted.of.tolist()) if side == number]
+        parts.append(
+            leaks.Part(
+                name=name,
+                where=[f"{name}, pair {kept['pair_id'][i]}" for i in rows],
+                claims=[kept["text"][i] for i in rows],
+                evidence=["\n".join(str(key) for key in kept.evidence[i]) for i in rows],
+                contexts=[""] * len(rows),
+                labels=[kept["decision"][i] for i in rows],
+                keys={n: [kept[n][i] for i in rows] for n in ("story", "claim_id")},
+                of_a_base=True,
+            )
+        )
+    order = np.argsort(parted.of, kind="stable")
+    inside = order[parted.of[order] != splits.OUTSIDE]
+    report = leaks.find(parts, claims=texts.take(inside))
+    between = {k: n for k, n in report.leaks.items() if n and k != "conflict"}
+    if between:
+        first = next(iter(between.values()))[0]
+        raise AccountingError(
+            f"two splits share something: {', '.join(f'{k} {len(n)}' for k, n in between.items())}",
+            where=f"{first.where} and {first.other}",
+            remedy="please report it; nothing was written",
+        )
+    return len(report.leaks["conflict"])
 
 
 def _pieces(pairs: Iterator[ReviewedPair]) -> Iterator[bytes]:
