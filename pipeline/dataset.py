@@ -29,8 +29,6 @@ from models.reviewed import ReviewedPair
 from nlp import near
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from kiemchung.estimates import WeekSample
     from kiemchung.store import Store
     from kiemchung.store.conclusions import Conclusions
@@ -135,7 +133,9 @@ def _told(left_out: dict[str, int]) -> str:
 
 def _kept(found: Conclusions, week: str | None, until: str | None) -> _Kept:
     """Return what becomes a pair, and why the other standing conclusions do not."""
-    table: pa.Table = found.rows
+    import pyarrow as pa
+
+    table = found.rows
     why: Counter[str] = Counter()
     keep: list[int] = []
     for at, (decision, forgotten, in_week) in enumerate(
@@ -156,11 +156,22 @@ def _kept(found: Conclusions, week: str | None, until: str | None) -> _Kept:
             why["uncheckable"] += 1
         else:
             keep.append(at)
-    columns = {name: table[name].take(keep).to_pylist() for name in table.column_names}
-    columns["pair_id"] = [digest("pair", m) for m in columns["mention_id"]]
+    rows = pa.array(keep, pa.int64())
+    columns = {name: _column(table[name].take(rows)) for name in table.column_names}
+    columns["pair_id"] = [digest("pair", m) for m in columns.pop("mention_id")]
     evidence = [found.evidence.get(key, ()) for key in columns["review_key"]]
     names = ("uncheckable", "article_withdrawn", "in_no_run", "other_week")
     return _Kept(columns=columns, evidence=evidence, left_out={n: why[n] for n in names})
+
+
+def _column(values: Any) -> list[Any]:  # noqa: ANN401  an Arrow column
+    """Return a column as a list in which equal words are one object: most are a few, often."""
+    import pyarrow as pa
+
+    if not pa.types.is_string(values.type):
+        return values.to_pylist()  # type: ignore[no-any-return]
+    known: dict[str | None, str | None] = {}
+    return [known.setdefault(value, value) for value in values.to_pylist()]
 
 
 def _too_near(texts: near.Texts, earlier: Any, later: Any) -> Any:  # noqa: ANN401  numpy arrays
@@ -293,15 +304,16 @@ def _check_leaks(kept: _Kept, parted: splits.Split, texts: near.Texts) -> int:
     """
     import numpy as np
 
+    beside = {keys: " ".join(map(str, keys)) for keys in set(kept.evidence)}
     parts = []
     for number, name in enumerate(reviewed.SPLITS):
         rows = [i for i, side in enumerate(parted.of.tolist()) if side == number]
         parts.append(
             leaks.Part(
                 name=name,
-                where=[f"{name}, pair {kept['pair_id'][i]}" for i in rows],
+                where=[kept["pair_id"][i] for i in rows],
                 claims=[kept["text"][i] for i in rows],
-                evidence=["\n".join(str(key) for key in kept.evidence[i]) for i in rows],
+                evidence=[beside[kept.evidence[i]] for i in rows],
                 contexts=[""] * len(rows),
                 labels=[kept["decision"][i] for i in rows],
                 keys={n: [kept[n][i] for i in rows] for n in ("story", "claim_id")},
@@ -316,8 +328,8 @@ def _check_leaks(kept: _Kept, parted: splits.Split, texts: near.Texts) -> int:
         first = next(iter(between.values()))[0]
         raise AccountingError(
             f"two splits share something: {', '.join(f'{k} {len(n)}' for k, n in between.items())}",
-            where=f"{first.where} and {first.other}",
-            remedy="please report it; nothing was written",
+            where=f"pairs {first.where} and {first.other}",
+            remedy="a defect of the program: nothing was written",
         )
     return len(report.leaks["conflict"])
 

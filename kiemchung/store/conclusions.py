@@ -67,9 +67,9 @@ _OPTED: Final = ", ".join(quoted(o) for o in sorted(OPT_OUTS))
 _ROWS: Final = f"""
 SELECT r.review_key, r.account_key, r.decision, r.decision_before_model, r.shown_model,
     r.distortions, r.selected_as, r.probability, r.form_token,
-    epoch_us(r.created_at) AS created_us, len(r.cited_passages) > 0 AS cites,
-    m.mention_id, m.claim_id, m.text, m.as_of::VARCHAR AS as_of, m.start_char, m.end_char,
-    a.article_key, coalesce(nullif(a.story_id, ''), a.article_id) AS story,
+    epoch_us(r.created_at) AS created_us,
+    m.mention_id, m.claim_id, m.text, m.as_of::VARCHAR AS as_of,
+    coalesce(nullif(a.story_id, ''), a.article_id) AS story,
     coalesce(nullif(a.canonical_url, ''), a.url) AS page,
     starts_with(a.url, {quoted(PREFIX)}) AS forgotten,
     a.noarchive OR o.article_key IS NOT NULL AS refused,
