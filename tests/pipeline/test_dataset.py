@@ -54,7 +54,7 @@ EVERY = (*reviewed.SPLITS, reviewed.OUTSIDE)
 VILLAGES = ("An Bình", "Bến Cát", "Cao Lộc", "Đông Hà")
 
 
-def week(number: int, *, claims: tuple[str, ...] = (), opt_outs: tuple[str, ...] = ()) -> Batch:
+def week(number: int, *, claims: tuple[str, ...] = ()) -> Batch:
     """A week of its own: a flag and a claim beside nothing in each of four villages."""
     run_id = f"{WEEKS[number]}-0123456789ab"
     articles: list[Article] = []
@@ -69,9 +69,7 @@ def week(number: int, *, claims: tuple[str, ...] = (), opt_outs: tuple[str, ...]
         )
     )
     for at, text in enumerate(said):
-        one = replace(
-            article(number * 100 + at, sentences=(text,), outlet="bao-rieng"), opt_outs=opt_outs
-        )
+        one = article(number * 100 + at, sentences=(text,), outlet="bao-rieng")
         found = mention(one, text)
         articles.append(one)
         mentions.append(found)
@@ -120,12 +118,23 @@ class Desk:
         assert made is not None
         return made
 
-    def everything(self, who: str = "an") -> None:
-        for text in self.mentions():
-            if "Luật" in text:
-                self.say(who, text, Decision.REFUTED, distortions=[Distortion.NUMBER])
-            else:
-                self.say(who, text, Decision.NOT_ENOUGH_INFO)
+    def everything(self) -> None:
+        """Two people take turns, and write down what must not leave."""
+        for at, text in enumerate(self.mentions()):
+            refuted = "Luật" in text
+            self.say(
+                "an" if at % 2 else "binh",
+                text,
+                Decision.REFUTED if refuted else Decision.NOT_ENOUGH_INFO,
+                distortions=[Distortion.NUMBER] if refuted else [],
+                note="ghi chú riêng của Bình",
+                correction="sửa như vầy" if refuted else "",
+                seconds=12.34,
+            )
+
+    def a_few(self) -> None:
+        for text in list(self.mentions())[::3]:
+            self.say("an", text, Decision.NOT_ENOUGH_INFO)
 
 
 @pytest.fixture(scope="module")
@@ -154,26 +163,43 @@ def desk(staffed: Path, tmp_path: Path) -> Iterator[Desk]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def decided(staffed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder in which four weeks are decided."""
+    home = tmp_path_factory.mktemp("decided")
+    with opened(staffed, store_path(load_settings(data_dir=home))) as desk:
+        desk.merge(*(week(n) for n in range(4)))
+        desk.everything()
+    return home
+
+
+@pytest.fixture(scope="module")
+def written(decided: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its data set, as the command writes it."""
+    folder = tmp_path_factory.mktemp("written") / "out"
+    done = CliRunner().invoke(
+        app, ["export", "--dataset", str(folder), "--data", str(decided), "--json"]
+    )
+    assert done.exit_code == 0, done.output
+    body = json.loads(done.stdout)
+    assert body.pop("folder") == str(folder)
+    assert body == reviewed.verify(folder)
+    return folder
+
+
 def pairs(folder: Path) -> dict[str, ReviewedPair]:
     return {p.claim or p.pair_id: p for n in EVERY for p in read_split(folder, n)}
 
 
-def test_a_pair_says_what_was_concluded_about_which_words_beside_which(
-    desk: Desk, tmp_path: Path
-) -> None:
-    desk.merge(*(week(n) for n in range(4)))
-    desk.everything()
-    made = export_dataset(desk.store, tmp_path / "out")
-    assert reviewed.verify(tmp_path / "out") == {
-        k: v for k, v in made.items() if k != "manifest_sha256"
-    }
+def test_a_pair_says_what_was_concluded_about_which_words_beside_which(written: Path) -> None:
+    made = reviewed.verify(written)
     assert made["pairs"] == 32
     assert made["splits"]["rule"] == "time"
     assert made["splits"]["weeks"] == {
         "train": ["2026-W36", "2026-W37"], "dev": ["2026-W38", "2026-W38"],
         "test": ["2026-W39", "2026-W39"],
     }  # fmt: skip
-    found = pairs(tmp_path / "out")
+    found = pairs(written)
     one = found["Luật buộc hợp tác xã An Bình có ít nhất 7 thành viên."]
     assert (one.label, one.distortions) == (Label.REFUTED, (Distortion.NUMBER,))
     assert (one.evidence, one.passages) == (NEW_PASSAGE.text, (NEW_PASSAGE.passage_id,))
@@ -290,13 +316,8 @@ def test_a_first_conclusion_of_two_planned_ones_stays_in_the_house(
         assert (made["states"]["stands"], made["states"]["seconded"]) == (1, 1)
 
 
-def test_nothing_of_a_person_or_of_the_rest_of_the_page_leaves(desk: Desk, tmp_path: Path) -> None:
-    desk.merge(*(week(n) for n in range(3)))
-    for text in desk.mentions():
-        if "Luật" in text:
-            desk.say("binh", text, Decision.REFUTED, note="ghi chú riêng của Bình", correction="sửa như vầy", seconds=12.34)  # fmt: skip
-    export_dataset(desk.store, tmp_path / "out")
-    whole = b"".join(p.read_bytes() for p in (tmp_path / "out").iterdir()).decode("utf-8")
+def test_nothing_of_a_person_or_of_the_rest_of_the_page_leaves(written: Path) -> None:
+    whole = b"".join(p.read_bytes() for p in written.iterdir()).decode("utf-8")
     for word in (
         "binh", "ghi chú riêng", "sửa như vầy", "12.34", "bao-rieng", "http", "Chuyện hợp tác xã số",
         "Bà con đã chuẩn bị", "Một xã ven sông", '"t1"',
@@ -305,42 +326,47 @@ def test_nothing_of_a_person_or_of_the_rest_of_the_page_leaves(desk: Desk, tmp_p
     assert re.search(r'"reviewer": "r-[0-9a-f]{12}"', whole)
 
 
-def test_pseudonyms_hold_in_one_data_set_only(desk: Desk, tmp_path: Path) -> None:
-    desk.merge(*(week(n) for n in range(3)))
-    texts = list(desk.mentions())
-    for at, text in enumerate(texts[:20]):
-        desk.say("an" if at % 2 else "binh", text, Decision.NOT_ENOUGH_INFO)
-    for name in ("one", "same"):
-        export_dataset(desk.store, tmp_path / name)
-    assert {p.name: p.read_bytes() for p in (tmp_path / "one").iterdir()} == {
-        p.name: p.read_bytes() for p in (tmp_path / "same").iterdir()
-    }
-    before = {p.claim: p.reviewer for p in pairs(tmp_path / "one").values()}
-    assert {before[t] for t in texts[1:20:2]} != {before[t] for t in texts[0:20:2]}
-    assert len(set(before.values())) == 2
-    desk.say("an", texts[20], Decision.NOT_ENOUGH_INFO)
-    changed = export_dataset(desk.store, tmp_path / "more")
-    after = {p.claim: p.reviewer for p in pairs(tmp_path / "more").values()}
+def test_pseudonyms_hold_in_one_data_set_only(decided: Path, written: Path, tmp_path: Path) -> None:
+    shutil.copytree(decided, tmp_path / "var")
+    before = {p.claim: p.reviewer for p in pairs(written).values()}
+    with open_store(store_path(load_settings(data_dir=tmp_path / "var"))) as store:
+        export_dataset(store, tmp_path / "same")
+        assert {p.name: p.read_bytes() for p in (tmp_path / "same").iterdir()} == {
+            p.name: p.read_bytes() for p in written.iterdir()
+        }
+        desk = Desk(store, tmp_path / "inbox")
+        texts = list(desk.mentions())
+        odd, even = ({before[t] for t in texts[n::2]} for n in (1, 0))
+        assert len(odd) == len(even) == 1
+        assert odd != even
+        store.undo(desk.people["an"])
+        changed = export_dataset(store, tmp_path / "fewer")
+    after = {p.claim: p.reviewer for p in pairs(tmp_path / "fewer").values()}
+    assert len(after) == len(before) - 1
     assert not set(before.values()) & set(after.values())
-    assert changed["version"] != reviewed.verify(tmp_path / "one")["version"]
+    assert changed["version"] != reviewed.verify(written)["version"]
 
 
-@pytest.mark.parametrize("opt_out", ["noarchive", "nosnippet", "noai", "tdm"])
-def test_a_page_that_reserves_its_words_gives_their_hash(
-    desk: Desk, tmp_path: Path, opt_out: str
-) -> None:
-    desk.merge(week(0, opt_outs=(opt_out,)), week(1, opt_outs=("noimageai",)))
-    desk.everything()
+def test_a_page_that_reserves_its_words_gives_their_hash(desk: Desk, tmp_path: Path) -> None:
+    given = week(0)
+    signs = ("noarchive", "nosnippet", "noai", "tdm", "noimageai", "")
+    articles = tuple(
+        replace(a, opt_outs=(sign,) if sign else ())
+        for a, sign in zip(given.articles, signs, strict=False)
+    )
+    wanted = {m.text for m in given.mentions[:4]}
+    desk.merge(replace(given, articles=articles, mentions=given.mentions[:6], judgements=given.judgements[:6]))  # fmt: skip
+    for text in desk.mentions():
+        desk.say("an", text, Decision.NOT_ENOUGH_INFO)
     made = export_dataset(desk.store, tmp_path / "out")
     found = [p for n in EVERY for p in read_split(tmp_path / "out", n)]
     withheld = [p for p in found if not p.claim]
-    assert {p.week for p in withheld} == {WEEKS[0]}
-    assert len(withheld) == 8 == sum(c["claim_withheld"] for c in made["counts"].values())
-    words = {m.text for m in week(0).mentions}
-    assert {p.claim_sha256 for p in withheld} == {sha256_hex(w.encode("utf-8")) for w in words}
+    assert len(withheld) == 4 == sum(c["claim_withheld"] for c in made["counts"].values())
+    assert len(found) == 6
+    assert {p.claim_sha256 for p in withheld} == {sha256_hex(w.encode("utf-8")) for w in wanted}
     assert not any(p.trainable for p in withheld)
     whole = b"".join(p.read_bytes() for p in (tmp_path / "out").iterdir()).decode("utf-8")
-    assert not any(w in whole for w in words)
+    assert not any(w in whole for w in wanted)
 
 
 def test_what_comes_back_later_leaves_the_later_split(desk: Desk, tmp_path: Path) -> None:
@@ -380,16 +406,6 @@ def test_copies_are_counted_and_not_repeated(desk: Desk, tmp_path: Path) -> None
     desk.say("an", FLAG_CLAIM, Decision.REFUTED)
     made = export_dataset(desk.store, tmp_path / "out")
     assert (made["pairs"], made["copies_covered"]) == (1, 3)
-
-
-@pytest.fixture(scope="module")
-def written(staffed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("written")
-    with opened(staffed, home / "k.duckdb") as desk:
-        desk.merge(*(week(n) for n in range(3)))
-        desk.everything()
-        export_dataset(desk.store, home / "out")
-    return home / "out"
 
 
 def copied(written: Path, to: Path) -> Path:
@@ -466,7 +482,7 @@ def test_a_line_separator_inside_a_claim_is_no_new_line(tmp_path: Path) -> None:
 
 def test_a_folder_with_something_else_in_it_is_left_alone(desk: Desk, tmp_path: Path) -> None:
     desk.merge(week(0))
-    desk.everything()
+    desk.a_few()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     with pytest.raises(InputError, match=r"thesis\.txt"):
@@ -483,7 +499,7 @@ def test_a_folder_with_something_else_in_it_is_left_alone(desk: Desk, tmp_path: 
 
 def test_fewer_than_three_weeks_are_split_by_story_and_say_so(desk: Desk, tmp_path: Path) -> None:
     desk.merge(week(0), week(1))
-    desk.everything()
+    desk.a_few()
     made = export_dataset(desk.store, tmp_path / "out")
     assert made["splits"]["rule"] == "story"
     assert "no split is later" in (tmp_path / "out" / reviewed.CARD).read_text("utf-8")
@@ -492,25 +508,25 @@ def test_fewer_than_three_weeks_are_split_by_story_and_say_so(desk: Desk, tmp_pa
     assert {s for s, n in dealt.items() if n == "train"} == {s for s, n in wanted.items() if n == "train"}  # fmt: skip
 
 
-def test_the_command_writes_verifies_and_tells_mistakes(staffed: Path, tmp_path: Path) -> None:
-    with opened(staffed, store_path(load_settings(data_dir=tmp_path / "var"))) as desk:
-        desk.merge(*(week(n) for n in range(3)))
-        desk.everything()
-    run, out = CliRunner(), tmp_path / "out"
-    given = ["export", "--dataset", str(out), "--data", str(tmp_path / "var")]
-    done = run.invoke(app, [*given, "--json"])
+def test_the_command_takes_weeks_and_tells_mistakes(
+    decided: Path, written: Path, tmp_path: Path
+) -> None:
+    run = CliRunner()
+    given = ["export", "--data", str(decided), "--json"]
+    into = [*given, "--dataset", str(tmp_path / "out")]
+    done = run.invoke(app, [*into, "--until", "2026-09-08"])
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["pairs"] == 24
-    assert run.invoke(app, ["data", "verify", str(out), "--json"]).exit_code == 0
-    done = run.invoke(app, [*given[:2], str(tmp_path / "w"), *given[3:], "--until", "2026-09-08", "--json"])  # fmt: skip
-    assert json.loads(done.stdout)["left_out"]["other_week"] == 8
-    assert json.loads(done.stdout)["chosen"] == {"week": None, "until": "2026-W37"}
+    body = json.loads(done.stdout)
+    assert (body["left_out"]["other_week"], body["pairs"]) == (16, 16)
+    assert body["chosen"] == {"week": None, "until": "2026-W37"}
+    assert list(body["selection"]) == ["2026-W36", "2026-W37"]
+    assert run.invoke(app, ["data", "verify", str(written), "--json"]).exit_code == 0
+    assert isinstance(run.invoke(app, ["data", "verify", str(decided)]).exception, DamagedFileError)
     for wrong in (
-        ["--out", "x"],
-        ["--mention", "m"],
-        ["--week", "2026-W36", "--until", "2026-W37"],
-        ["--until", "gần đây"],
+        [*into, "--out", "x"],
+        [*into, "--mention", "m"],
+        [*into, "--week", "2026-W36", "--until", "2026-W37"],
+        [*into, "--until", "gần đây"],
+        [*given, "--until", "2026-W37"],
     ):
-        assert isinstance(run.invoke(app, [*given, *wrong]).exception, InputError), wrong
-    wrong = ["export", "--until", "2026-W37", "--data", str(tmp_path / "var")]
-    assert isinstance(run.invoke(app, wrong).exception, InputError)
+        assert isinstance(run.invoke(app, wrong).exception, InputError), wrong
