@@ -162,17 +162,29 @@ def _is_json(hint: Any) -> bool:  # noqa: ANN401
 
 def write_bytes_atomically(path: Path, data: bytes) -> None:
     """Write ``data`` so that ``path`` is never seen half written, also after a power cut."""
+    write_pieces_atomically(path, (data,))
+
+
+def write_pieces_atomically(path: Path, pieces: Iterable[bytes]) -> str:
+    """Write ``pieces`` one behind the other, as `write_bytes_atomically` does; return the SHA-256.
+
+    What is made while it is written never stands in memory as a whole.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    hasher = hashlib.sha256()
     try:
         with temporary.open("wb") as out:
-            out.write(data)
+            for piece in pieces:
+                hasher.update(piece)
+                out.write(piece)
             out.flush()
             os.fsync(out.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     fsync_folder(path.parent)
+    return hasher.hexdigest()
 
 
 def fsync_folder(folder: Path) -> None:

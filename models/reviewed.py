@@ -6,22 +6,32 @@ A data set is a folder (written by ``kiemchung export --dataset``):
 dataset.json      format, version, counts, splits, licence notes, SHA-256 of each file and of itself
 DATA_CARD.md      the same for a reader
 train.jsonl       one `ReviewedPair` a line; the same for dev.jsonl and test.jsonl
+outside.jsonl     pairs that no split may hold, because an earlier one has the same; for estimates
 ```
+
+docs/dataset.md explains it to researchers.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from kiemchung.domain import Distortion, Label
-from kiemchung.errors import InputError
+from kiemchung.domain import LABEL_ORDER, Distortion, Label, sha256_hex
+from kiemchung.errors import DamagedFileError, InputError
+from kiemchung.shards import write_bytes_atomically
 
 SPLITS: Final = ("train", "dev", "test")
+OUTSIDE: Final = "outside"
+MANIFEST: Final = "dataset.json"
+CARD: Final = "DATA_CARD.md"
+FORMAT: Final = 1
+KIND: Final = "kiemchung reviewed pairs"
 SELECTED: Final = ("flag", "sample", "none")
 
 
@@ -58,7 +68,15 @@ class ReviewedPair:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values in the order of the fields, for one line of JSON."""
-        return dataclasses.asdict(self)
+        return {name: getattr(self, name) for name in _NAMES}
+
+    @property
+    def trainable(self) -> bool:
+        """Whether a three-way model can learn from it: both texts there, and one of its labels."""
+        return bool(self.claim and self.evidence) and self.label in LABEL_ORDER
+
+
+_NAMES: Final = tuple(f.name for f in dataclasses.fields(ReviewedPair))
 
 
 def from_dict(row: Mapping[str, Any], *, where: str) -> ReviewedPair:
@@ -67,9 +85,8 @@ def from_dict(row: Mapping[str, Any], *, where: str) -> ReviewedPair:
     Raises:
         InputError: a field is missing, unknown or of another kind; ``where`` names file and line.
     """
-    names = {f.name for f in dataclasses.fields(ReviewedPair)}
-    if set(row) != names:
-        odd = sorted(names ^ set(row))
+    if set(row) != set(_NAMES):
+        odd = sorted(set(_NAMES) ^ set(row))
         raise InputError(
             f"missing or unknown fields: {', '.join(odd)}",
             where=where,
@@ -102,13 +119,14 @@ def read_split(folder: Path, name: str) -> list[ReviewedPair]:
     """
     path = folder / f"{name}.jsonl"
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"no split here: {error}", where=str(path), remedy="kiemchung export --dataset DIR"
         ) from error
     found = []
-    for number, line in enumerate(lines, start=1):
+    # Not splitlines(): a claim may hold a line separator (U+2028), which JSON leaves as it is.
+    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), start=1):
         where = f"{path}:{number}"
         try:
             row = json.loads(line)
@@ -122,5 +140,75 @@ def read_split(folder: Path, name: str) -> list[ReviewedPair]:
 
 def lines_of(pairs: Sequence[ReviewedPair]) -> bytes:
     """Return the bytes of one split, a line a pair, in the order given."""
-    text = "".join(json.dumps(p.as_dict(), ensure_ascii=False) + "\n" for p in pairs)
-    return text.encode("utf-8")
+    return "".join(map(line_of, pairs)).encode("utf-8")
+
+
+def line_of(pair: ReviewedPair) -> str:
+    """Return one pair as a line of JSON."""
+    return json.dumps(pair.as_dict(), ensure_ascii=False) + "\n"
+
+
+# -- the folder as a whole -------------------------------------------------------------------------
+
+_REMEDY: Final = "restore the folder from where it came, or write it anew: kiemchung export"
+
+
+def _self_hash(body: Mapping[str, Any]) -> str:
+    canonical = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return sha256_hex(canonical.encode("utf-8"))
+
+
+def _written(body: Mapping[str, Any]) -> str:
+    whole = {**body, "manifest_sha256": _self_hash(body)}
+    return json.dumps(whole, ensure_ascii=False, indent=1) + "\n"
+
+
+def write_manifest(folder: Path, body: Mapping[str, Any]) -> None:
+    """Write dataset.json with a hash of itself; last of all, so that half a set has none."""
+    write_bytes_atomically(folder / MANIFEST, _written(body).encode("utf-8"))
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a data set after every file was hashed.
+
+    Raises:
+        DamagedFileError: no manifest, one that was edited, a file that is missing, changed or not
+            listed.
+    """
+    where = folder / MANIFEST
+    try:
+        text = where.read_text(encoding="utf-8")
+        body: dict[str, Any] = json.loads(text)
+        body.pop("manifest_sha256")
+        if text != _written(body):
+            raise ValueError("the manifest was changed after it was written")
+        if (body["kind"], body["format"]) != (KIND, FORMAT):
+            raise ValueError(f"{body['kind']!r}, format {body['format']}")
+        files = {str(name): str(facts["sha256"]) for name, facts in body["files"].items()}
+        if any((folder / name).parent != folder for name in files):
+            raise ValueError("a name that leaves the folder")
+        if missing := {f"{name}.jsonl" for name in SPLITS} - set(files):
+            raise ValueError(f"no {', '.join(sorted(missing))} is listed")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedFileError(f"no data set: {error}", where=str(where), remedy=_REMEDY) from error
+    for name, wanted in files.items():
+        path = folder / name
+        try:
+            with path.open("rb") as data:
+                actual = hashlib.file_digest(data, "sha256").hexdigest()
+        except OSError as error:
+            raise DamagedFileError(f"missing: {error}", where=str(path), remedy=_REMEDY) from error
+        if actual != wanted:
+            raise DamagedFileError(
+                f"changed: SHA-256 {actual[:12]}…, the manifest says {wanted[:12]}…",
+                where=str(path),
+                remedy=_REMEDY,
+            )
+    stray = {p.name for p in folder.iterdir()} - set(files) - {MANIFEST}
+    if stray:
+        raise DamagedFileError(
+            f"files that the manifest does not list: {', '.join(sorted(stray))}",
+            where=str(folder),
+            remedy="remove them",
+        )
+    return body

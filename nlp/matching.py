@@ -90,6 +90,11 @@ def _one_number_format(match: re.Match[str]) -> str:
     return f"{head}{comma}{tail}" if comma else head
 
 
+def words_of(text: str) -> list[str]:
+    """Return the words of canonical ``text``: no case, tone style, blanks or number formats."""
+    return _words(text)
+
+
 def _words(text: str) -> list[str]:
     return _WORD.findall(_NUMBER.sub(_one_number_format, skeleton_text(text)))
 

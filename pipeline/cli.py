@@ -18,6 +18,7 @@ from pipeline.commands import (
     accounts,
     care,
     corrections,
+    data,
     desk,
     measure,
     models,
@@ -42,7 +43,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(accounts.app, name="user")
 app.add_typer(corrections.app, name="corrections")
 app.add_typer(train.train_app, name="train")
-app.add_typer(train.data_app, name="data")
+app.add_typer(data.app, name="data")
 
 
 @app.command(hidden=True)

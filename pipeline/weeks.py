@@ -49,3 +49,16 @@ def parse_week(text: str) -> Week:
     except ValueError as error:
         raise WeekError(f"{year} has no week {number}", where=text, remedy=remedy) from error
     return Week(year=year, number=number)
+
+
+def week_of(text: str) -> Week:
+    """Return the week written as ``2026-W40``, or the one of the day ``2026-09-30``.
+
+    Raises:
+        WeekError: neither.
+    """
+    try:
+        year, number, _ = date.fromisoformat(text.strip()).isocalendar()
+    except ValueError:
+        return parse_week(text)
+    return Week(year=year, number=number)

@@ -135,10 +135,24 @@ def export(
     mention: Annotated[
         str | None, typer.Option("--mention", help="Only this claim, by a mention's id.")
     ] = None,
+    dataset: Annotated[
+        Path | None,
+        typer.Option("--dataset", help="Folder: the decisions as a data set to train on."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", help="With --dataset: up to this week or day.")
+    ] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Export flags with evidence and decisions, or conclusions; never whole articles."""
+    """Export flags with evidence and decisions, conclusions, or a data set; no whole articles."""
+    if dataset is not None:
+        if out is not None or mention is not None:
+            raise InputError("--dataset writes a folder of its own", remedy="no --out, --mention")
+        _export_dataset(dataset, week, until, data, as_json=as_json)
+        return
+    if until is not None:
+        raise InputError("--until is for --dataset", remedy="use --week, or give --dataset")
     from pipeline import export as exporting
     from pipeline.weekly import outlet_names
     from pipeline.weeks import parse_week
@@ -165,6 +179,39 @@ def export(
     if done.disputed:
         why = "reviewers differ and no adjudicator has decided"
         typer.echo(f"{done.disputed} held back: {why}", err=True)
+
+
+def _export_dataset(
+    folder: Path, week: str | None, until: str | None, data: Path | None, *, as_json: bool
+) -> None:
+    from pipeline.dataset import export_dataset
+    from pipeline.weeks import parse_week, week_of
+
+    if week is not None and until is not None:
+        raise InputError("give --week or --until, not both")
+    with existing_store(data) as store:
+        made = export_dataset(
+            store,
+            folder,
+            week=str(parse_week(week)) if week else None,
+            until=str(week_of(until)) if until else None,
+        )
+    emit(
+        {"folder": str(folder)} | made,
+        as_json=as_json,
+        lines=[
+            f"{made['pairs']} pairs, version {made['version']}, in {folder}",
+            *(
+                f"{name}: {c['pairs']} pairs, {c['trainable']} trainable"
+                for name, c in made["counts"].items()
+            ),
+        ],
+    )
+    for name, n in made["left_out"].items():
+        if n:
+            say(f"{n} left out: {name.replace('_', ' ')}")
+    if made["splits"]["rule"] != "time":
+        say("fewer than three weeks: split by story alone, no split is later than another")
 
 
 @app.command()

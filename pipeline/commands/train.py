@@ -12,7 +12,7 @@ from kiemchung.errors import InputError
 from pipeline.commands.common import GROUP, AsJson, emit, say, settings_for
 
 train_app = typer.Typer(help="Train a model.", **GROUP)
-data_app = typer.Typer(help="Data to train and measure on: construct.", **GROUP)
+data_app = typer.Typer(help="Data to train and measure on.", **GROUP)
 
 
 Corpus = Annotated[
