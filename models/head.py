@@ -104,11 +104,13 @@ def balanced(rows: Rows) -> NDArray[np.float64]:
 def refit(layer: Layer, rows: Rows, *, strength: float = STRENGTH) -> Layer:
     """Return ``layer`` fitted further on ``rows``; all three labels must be among them."""
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     scaled = np.clip((rows.x - layer.mean) / layer.scale, -6.0, 6.0)
     said = scaled @ layer.weights.T + layer.bias
     model = LogisticRegression(C=strength, max_iter=4_000)
-    model.fit(np.hstack([ANCHOR * said, scaled]), rows.y, sample_weight=balanced(rows))
+    with threadpool_limits(1):  # the same digits whatever the machine does beside
+        model.fit(np.hstack([ANCHOR * said, scaled]), rows.y, sample_weight=balanced(rows))
     mixed, added = ANCHOR * model.coef_[:, :3], model.coef_[:, 3:]
     return replace(
         layer,

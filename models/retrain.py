@@ -504,8 +504,8 @@ def _alarm(guarded: guard.Guarded) -> str:
             " stands out. That is no proof that all of them are right.\n"
         )
     lines = [
-        f"- batch of `{n.reviewer}`: {n.labels} labels of {n.stories} stories disagree by"
-        f" {n.excess:.2f} more than those of others on like claims (p = {n.p:.3f})"
+        f"- batch of `{n.reviewer}`: {n.labels} labels of {n.stories} stories; beside those"
+        f" of others on like claims {n.share:.0%} look replaced by another label (p = {n.p:.3f})"
         for n in guarded.named
     ]
     return (

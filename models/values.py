@@ -132,7 +132,12 @@ def verdicts_of(
     """Return what ``model`` says of the pairs whose values these are: what `judge` would answer.
 
     A comparison model takes its own columns out of an encoder's values.
+
+    Raises:
+        ModelError: a model of neither kind.
     """
+    if not isinstance(model, EncoderModel | ComparisonModel):
+        raise ModelError(f"{model.model_id} has no layer that can be set apart")
     x = values.x if isinstance(model, EncoderModel) else values.compared
     found = []
     for (claim, evidence), row, error in zip(pairs, x, values.errors, strict=True):
@@ -143,11 +148,9 @@ def verdicts_of(
             p = np.array([0.0, 0.0, 1.0])
         elif isinstance(model, EncoderModel):
             p = softmax(model.layers[form_of(evidence)].logits(row))
-        elif isinstance(model, ComparisonModel):
+        else:
             scaled = np.clip((row - model.mean) / model.scale, -6.0, 6.0)
             p = softmax((model.weights @ scaled + model.bias) / model.temperature)
-        else:
-            raise ModelError(f"{model.model_id} has no layer that can be set apart")
         found.append(verdict_of(p.tolist(), abstain_below=model.abstain_below))
     return found
 

@@ -7,8 +7,10 @@ claim was selected (Horvitz and Thompson 1952): one of the sample stands for twe
 
 Which estimator, and why. Self-normalised (Hajek 1971): the weights are divided by their mean, so a
 sum of losses or of right answers never depends on how many claims there were, at a bias of order
-1/n. Truncated at mean(w) * sqrt(n) (Ionides 2008): a single draw of small probability cannot decide
-alone, and as n grows the cut vanishes, so the estimate stays consistent. What was opened by hand
+1/n. Truncated at mean(w) * sqrt(n) (Ionides 2008), a cut that vanishes as n grows and leaves the
+estimate consistent, and at `MOST` whatever n is: where one draw of tiny probability makes up the
+mean, the first cut would let it decide alone. The queue's own twenty is cut by neither. What was
+opened by hand
 (selected as "none") has no probability. For training it stands for itself alone, with the weight of
 a certain draw; in an estimate for all claims it is left out, because nothing says for whom it
 speaks.
@@ -18,12 +20,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kiemchung.domain import LABEL_ORDER, Label
 from models.reviewed import ReviewedPair
+
+MOST: Final = 50.0
 
 
 def inverse(probabilities: Sequence[float | None]) -> NDArray[np.float64]:
@@ -34,7 +39,7 @@ def inverse(probabilities: Sequence[float | None]) -> NDArray[np.float64]:
     if not probabilities:
         return np.zeros(0)
     raw = np.array([1.0 if p is None else 1.0 / p for p in probabilities])
-    cut = np.minimum(raw, raw.mean() * math.sqrt(len(raw)))
+    cut = np.minimum(raw, min(MOST, raw.mean() * math.sqrt(len(raw))))
     return np.asarray(cut / cut.mean(), dtype=np.float64)
 
 

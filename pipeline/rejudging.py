@@ -7,16 +7,21 @@ beside every conclusion, and what is concluded is not judged again at all.
 
 A run made here is named by the run before it, by all that judges, and by its mentions. So the same
 command does the same, one that was killed goes on, and a second one finds nothing to do. It judges
-no more than once: batches that still wait in the inbox are merged first, or waited for.
+no more than once: batches that still wait in the inbox are merged first, or waited for. Judging
+many takes a while in which people work on; what was concluded or taken in hand meanwhile is left
+out of the batch.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from kiemchung import __version__
 from kiemchung.config import Settings
@@ -52,9 +57,11 @@ from pipeline.weeks import parse_week
 
 FOLDER: Final = "rejudged"
 ACTION: Final = "open_items"
+CLOSED: Final = "closed_items"
 FACTS: Final = "source.json"
 PART: Final = 2_000  # mentions of a shard
 ASK_SECONDS: Final = 600.0
+WAIT_SECONDS: Final = 2.0  # for a store that a short command has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +164,22 @@ def handlers(store: Store, settings: Settings) -> dict[str, requests.Handler]:
         made_by = undecided.MadeBy(**facts["made_by"])
         return take_out(store, settings.data_dir, made_by, str(facts["version"]))
 
-    return {ACTION: answer}
+    def closed(facts: Mapping[str, Any]) -> requests.Facts:
+        return {"closed": closed_of(store, settings.data_dir, str(facts["run"]))}
+
+    return {ACTION: answer, CLOSED: closed}
+
+
+def closed_of(store: Store, data_dir: Path, name: str) -> list[str]:
+    """Return which mentions of a run taken out before do not wait any more."""
+    ids = [
+        str(i)
+        for table in tables_of(
+            _plan(data_dir, name).stage("analyse"), Mention, "mentions", columns=["mention_id"]
+        )
+        for i in table["mention_id"].to_pylist()
+    ]
+    return sorted(undecided.closed_since(store, ids))
 
 
 # --- the command ----------------------------------------------------------------------------------
@@ -207,7 +229,9 @@ def _ask(settings: Settings, judge_: Judge) -> tuple[dict[str, Any], bool]:
     version = version_of(judge_)
     path = store_path(settings)
     try:
-        with open_store(path, double_share=settings.double_review_share) as store:
+        with open_store(
+            path, wait_seconds=WAIT_SECONDS, double_share=settings.double_review_share
+        ) as store:
             store.merge_inbox(inbox)  # what was judged and not merged would be judged twice
             return take_out(store, settings.data_dir, made_by, version), False
     except StoreLockedError as error:
@@ -234,17 +258,37 @@ def _one(
         run, judge_, progress=progress, crew=crew_for(settings, encoder=True),
         settings=settings if spread else None,
     )  # fmt: skip
-    before = set(facts["flagged"])
+    closed = _closed(settings, name)
+    before = set(facts["flagged"]) - closed
     now: set[str] = set()
     judged = 0
-    for table in tables_of(run.stage("judge"), Judgement, columns=["mention_id", "flagged"]):
+    for table in _kept(tables_of(run.stage("judge"), Judgement), closed):
         judged += table.num_rows
-        now |= {r["mention_id"] for r in table.to_pylist() if r["flagged"]}
-    _publish(run, judge_, Provenance(**facts["provenance"]), settings)
+        now |= set(table.filter(table["flagged"])["mention_id"].to_pylist())
+    _publish(run, judge_, Provenance(**facts["provenance"]), settings, closed)
     return judged, len(now - before), len(before - now)
 
 
-def _publish(run: Again, judge_: Judge, before: Provenance, settings: Settings) -> None:
+def _closed(settings: Settings, name: str) -> set[str]:
+    path = store_path(settings)
+    try:
+        with open_store(path, wait_seconds=WAIT_SECONDS) as store:
+            return set(closed_of(store, settings.data_dir, name))
+    except StoreLockedError as error:
+        told = requests.ask(path, CLOSED, {"run": name}, pid=error.pid, within=ASK_SECONDS)
+        return {str(i) for i in told["closed"]}
+
+
+def _kept(tables: Iterable[pa.Table], closed: set[str]) -> Iterator[pa.Table]:
+    """Yield the tables without the mentions that do not wait any more."""
+    gone = pa.array(sorted(closed), pa.string())
+    for table in tables:
+        yield table.filter(pc.invert(pc.is_in(table["mention_id"], value_set=gone)))
+
+
+def _publish(
+    run: Again, judge_: Judge, before: Provenance, settings: Settings, closed: set[str]
+) -> None:
     """Put the batch into the inbox; its articles and mentions are those that the store has."""
     seen = passages_seen(run)
     seen |= {judge_.by_id[p].supersedes for p in seen if judge_.by_id[p].supersedes}
@@ -278,8 +322,8 @@ def _publish(run: Again, judge_: Judge, before: Provenance, settings: Settings) 
             "document": [to_table([d for d in judge_.documents if d.doc_id in needed], Document)],
             "passage": [to_table(passages, Passage)],
             "article": tables_of(analysed, Article, "articles"),
-            "mention": tables_of(analysed, Mention, "mentions"),
-            "judgement": tables_of(run.stage("judge"), Judgement),
+            "mention": _kept(tables_of(analysed, Mention, "mentions"), closed),
+            "judgement": _kept(tables_of(run.stage("judge"), Judgement), closed),
         },
     )
 
@@ -291,7 +335,9 @@ def _merge(settings: Settings, names: Sequence[str]) -> bool:
     inbox = settings.data_dir / "inbox"
     try:
         with open_store(
-            store_path(settings), wait_seconds=2.0, double_share=settings.double_review_share
+            store_path(settings),
+            wait_seconds=WAIT_SECONDS,
+            double_share=settings.double_review_share,
         ) as store:
             merged = store.merge_inbox(inbox)
             shown = outlet_names(settings)

@@ -121,9 +121,9 @@ def lines_of(metrics: dict[str, Any]) -> Sequence[str]:
             f" {test['chance_that_it_is_no_better']:.3f})"
         )
     lines += [
-        f"ALARM: an adjudicator should look at the batch of {n['batch_of']}: {n['labels']} labels"
-        f" disagree by {n['excess_disagreement']:.2f} more than others' on like claims"
-        f" (p = {n['p_corrected']:.3f}); they were left out"
+        f"ALARM: an adjudicator should look at the batch of {n['batch_of']}: beside the labels of"
+        f" others on like claims {n['share_that_looks_replaced']:.0%} of its {n['labels']} look"
+        f" replaced (p = {n['p_corrected']:.3f}); they were left out"
         for n in guard["batches_to_look_at"]
     ]
     return lines

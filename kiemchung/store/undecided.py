@@ -8,7 +8,7 @@ new judgement never stands under an old conclusion, and what lies before a revie
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -129,6 +129,18 @@ def open_runs(
             mentions=tuple(convert.mention(r) for r in rows),
             flagged=frozenset(r["mention_id"] for r in rows if r["flagged"]),
         )
+
+
+def closed_since(
+    store: OpenFile, mention_ids: Sequence[str], *, now: datetime | None = None
+) -> set[str]:
+    """Return which of these mentions are not open any more, or in somebody's hands."""
+    rows = store._read(
+        f"SELECT m.mention_id {_OPEN} AND NOT {_IN_HAND} AND list_contains(?::VARCHAR[],"
+        " m.mention_id)",
+        [now or datetime.now(UTC), list(mention_ids)],
+    )
+    return set(mention_ids) - {str(r["mention_id"]) for r in rows}
 
 
 def _article(row: dict[str, Any]) -> Article:

@@ -15,6 +15,7 @@ from kiemchung.config import Settings
 from kiemchung.domain import Decision
 from kiemchung.errors import KiemchungError
 from kiemchung.store import Store, inbox, open_store, requests
+from kiemchung.store.rows import Account
 from models import registry
 from pipeline import rejudging
 from pipeline.cli import app
@@ -54,10 +55,16 @@ def facts(store: Store) -> dict[str, list[tuple[object, ...]]]:
         }  # fmt: skip
 
 
+def _account(store: Store) -> Account:
+    """Return the account of the sample's reviewer."""
+    (row,) = store._read("SELECT account_key, name, role FROM account ORDER BY 1 LIMIT 1")
+    return Account(key=row["account_key"], name=row["name"], role=row["role"], must_change=False)
+
+
 def decide_one(settings: Settings) -> str:
     """Conclude the first flag of the queue; return its mention's id."""
     with open_store(store_path(settings)) as store:
-        account = store.accounts()[0]
+        account = _account(store)
         entry = next(e for e in store.queue(account) if e.flagged)
         item = store.item(entry.mention_key)
         assert item is not None
@@ -92,7 +99,7 @@ def test_open_claims_are_judged_anew_and_decided_ones_stay(
         assert all(AGAIN in now[i].run_id for i in anew)
         assert sum(j.flagged for j in now.values()) == flags - done.lost + done.gained
         assert done.lost > 0
-        assert not any(e.flagged and e.decision is None for e in store.queue(store.accounts()[0]))
+        assert not any(e.flagged and e.decision is None for e in store.queue(_account(store)))
         saw = {r.mention_id: r.judgement_id for r in store.reviews()}
         assert saw[decided] == old[decided].judgement_id
         runs = store.runs()
@@ -139,6 +146,28 @@ def test_killed_in_the_middle_nothing_is_doubled(
         assert len(rows) == len({r["mention_key"] for r in rows}) == done.judged
         assert store.problems() == []
     assert [p.name for p in (settings.data_dir / rejudging.FOLDER).iterdir()] == [".lock"]
+
+
+def test_what_is_concluded_meanwhile_is_left_out(
+    settings: Settings, other: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided: list[str] = []
+    real = rejudging.stages.judge
+
+    def judged(*given: object, **more: object) -> None:
+        real(*given, **more)  # type: ignore[arg-type]
+        decided.append(decide_one(settings))
+
+    monkeypatch.setattr(rejudging.stages, "judge", judged)
+    with open_store(store_path(settings)) as store:
+        old = {m.mention_id: j for m, j in store.judged_mentions()}
+    done = rejudging.rejudge(settings, judge_=other)
+    with open_store(store_path(settings)) as store:
+        now = {m.mention_id: j for m, j in store.judged_mentions()}
+        assert store.problems() == []
+    assert now[decided[0]] == old[decided[0]]
+    assert done.judged == sum(j.model_id == other.model.model_id for j in now.values()) > 0
+    assert done.judged + 1 <= len(now)
 
 
 def test_a_server_is_asked_and_merges(settings: Settings, other: Judge) -> None:
