@@ -14,7 +14,7 @@ the model expects, how sure it is, how the claim was selected), and a reviewer's
 what it would be had the same labels been dealt out among the reviewers anew: a permutation test
 within strata, one label a story and reviewer, corrected for the number of reviewers by the largest
 excess of each round (Westfall and Young 1993, step-down by naming one at a time). An excess must be
-significant *and* large: as if a fifth of the labels had been replaced by others. Honest reviewers
+significant *and* large: as if a seventh of the labels had been replaced by others. Honest reviewers
 differ, and with enough labels any difference is significant. Conclusions of adjudicators are not
 tested: somebody has looked there.
 
@@ -35,8 +35,8 @@ from numpy.typing import NDArray
 from models.calibration import folds_of
 from models.comparison import softmax
 
-ALPHA: Final = 0.01  # chance that any honest reviewer of a data set is named
-SHARE: Final = 0.20  # of a reviewer's labels that look replaced, below which nothing is said
+ALPHA: Final = 0.02  # chance that any honest reviewer of a data set is named
+SHARE: Final = 0.15  # of a reviewer's labels that look replaced, below which nothing is said
 FEWEST: Final = 8  # stories of a reviewer below which nothing is said
 NEAR: Final = 0.05
 DOUBTED: Final = 0.5
