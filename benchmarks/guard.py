@@ -169,6 +169,7 @@ def alarms(data: Set, seeds: int) -> list[dict[str, object]]:
         "all alike": None,
         "reads what the model is least sure of": -sure,
         "reads refuted claims": (data.y == R).astype(float),
+        "reads supported claims": (data.y == S).astype(float),
         "three times as many slips": None,
     }
     found = []
