@@ -18,13 +18,23 @@ from models.comparison import softmax
 from models.evaluate import wilson
 
 
-def log_loss(logits: NDArray[np.float64], truth: NDArray[np.int64], temperature: float) -> float:
-    """Return the mean negative log probability of the true label."""
+def log_loss(
+    logits: NDArray[np.float64],
+    truth: NDArray[np.int64],
+    temperature: float,
+    weight: NDArray[np.float64] | None = None,
+) -> float:
+    """Return the mean negative log probability of the true label, weighted or all alike."""
     p = softmax(logits / temperature)
-    return float(-np.log(np.clip(p[np.arange(len(truth)), truth], 1e-12, 1.0)).mean())
+    each = -np.log(np.clip(p[np.arange(len(truth)), truth], 1e-12, 1.0))
+    return float(np.average(each, weights=weight))
 
 
-def fit_temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
+def fit_temperature(
+    logits: NDArray[np.float64],
+    truth: NDArray[np.int64],
+    weight: NDArray[np.float64] | None = None,
+) -> float:
     """Return the temperature in [0.25, 8] with the smallest log loss on held-out pairs.
 
     Golden-section search on the logarithm; the loss is convex in 1/T.
@@ -38,7 +48,8 @@ def fit_temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> fl
     golden = (np.sqrt(5.0) - 1.0) / 2.0
     for _ in range(60):
         a, b = high - golden * (high - low), low + golden * (high - low)
-        if log_loss(logits, truth, float(np.exp(a))) <= log_loss(logits, truth, float(np.exp(b))):
+        left, right = (log_loss(logits, truth, float(np.exp(t)), weight) for t in (a, b))
+        if left <= right:
             high = b
         else:
             low = a
@@ -46,18 +57,24 @@ def fit_temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> fl
 
 
 def fit_scaling(
-    logits: NDArray[np.float64], truth: NDArray[np.int64], groups: Sequence[str], *, folds: int = 5
+    logits: NDArray[np.float64],
+    truth: NDArray[np.int64],
+    groups: Sequence[str],
+    *,
+    folds: int = 5,
+    weight: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return (factors (3,), shifts (3,)) that calibrate ``logits * factors + shifts``.
 
     One temperature for all three, or a factor and a shift for each (vector scaling, Guo et al.
     2017): whichever has the lower log loss on folds grouped by source text; the temperature where
-    there are fewer groups than folds.
+    there are fewer groups than folds. ``weight`` (n,) says how many claims a pair stands for.
 
     Raises:
         ValueError: no pairs.
     """
-    plain = fit_temperature(logits, truth)
+    each = np.ones(len(truth)) if weight is None else weight
+    plain = fit_temperature(logits, truth, weight)
     one = (np.full(3, 1.0 / plain), np.zeros(3))
     names = sorted(set(groups))
     if len(names) < 2 * folds or set(truth.tolist()) != {0, 1, 2}:
@@ -68,12 +85,12 @@ def fit_scaling(
         out = fold == i
         if set(truth[~out].tolist()) != {0, 1, 2}:
             return one
-        temperature = fit_temperature(logits[~out], truth[~out])
-        factors, shifts = _vector(logits[~out], truth[~out])
-        share = float(out.sum())
-        losses[0] += share * log_loss(logits[out], truth[out], temperature)
-        losses[1] += share * log_loss(logits[out] * factors + shifts, truth[out], 1.0)
-    return one if losses[0] <= losses[1] else _vector(logits, truth)
+        temperature = fit_temperature(logits[~out], truth[~out], each[~out])
+        factors, shifts = _vector(logits[~out], truth[~out], each[~out])
+        share = float(each[out].sum())
+        losses[0] += share * log_loss(logits[out], truth[out], temperature, each[out])
+        losses[1] += share * log_loss(logits[out] * factors + shifts, truth[out], 1.0, each[out])
+    return one if losses[0] <= losses[1] else _vector(logits, truth, each)
 
 
 def folds_of(groups: Sequence[str], *, folds: int, seed: int = 0) -> NDArray[np.int64]:
@@ -109,7 +126,7 @@ def scaled_out_of_fold(
 
 
 def _vector(
-    logits: NDArray[np.float64], truth: NDArray[np.int64]
+    logits: NDArray[np.float64], truth: NDArray[np.int64], weight: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the factors and shifts with the lowest log loss; factors stay positive."""
     from scipy.optimize import minimize
@@ -120,7 +137,7 @@ def _vector(
         z = logits * np.exp(v[:3]) + v[3:]
         z = z - z.max(axis=1, keepdims=True)
         gap = np.log(np.exp(z).sum(axis=1)) - z[rows, truth]
-        return float(gap.mean() + 1e-3 * (v @ v))
+        return float(np.average(gap, weights=weight) + 1e-3 * (v @ v))
 
     found = minimize(loss, np.zeros(6), method="L-BFGS-B").x
     return np.exp(found[:3]), found[3:] - found[3:].mean()
@@ -155,19 +172,23 @@ def choose_threshold(
     *,
     precision: float = 0.90,
     least: int = 30,
+    weight: NDArray[np.float64] | None = None,
 ) -> float:
     """Return the smallest P(REFUTED) whose flags have a Wilson lower bound of ``precision``.
 
-    Swept over 0.50, 0.51 … 0.99. Where none of them reaches it on at least ``least`` flags, 0.99:
-    then the model alone flags next to nothing and the rules decide.
+    With ``weight`` the flags count as many as their effective number is, (sum w)^2 / sum w^2 (Kish
+    1965). Swept over 0.50, 0.51 … 0.99. Where none of them reaches it on at least ``least`` flags,
+    0.99: then the model alone flags next to nothing and the rules decide.
     """
     refuted = LABEL_ORDER.index(Label.REFUTED)
     said = p.argmax(axis=1) == refuted
     for cut in np.arange(0.50, 1.0, 0.01):
         shown = said & (p[:, refuted] >= cut)
-        n = int(shown.sum())
+        mine = np.ones(int(shown.sum())) if weight is None else weight[shown]
+        n = int(mine.sum() ** 2 / (mine**2).sum() + 1e-9) if len(mine) else 0
         if n < least:
             break
-        if wilson(int((truth[shown] == refuted).sum()), n).low >= precision:
+        share = float(mine[truth[shown] == refuted].sum() / mine.sum())
+        if wilson(round(share * n), n).low >= precision:
             return round(float(cut), 2)
     return 0.99

@@ -117,19 +117,38 @@ def load_encoder(encoder: str, seed: int) -> tuple[Any, PhobertBpe, tuple[Path, 
     return net, bpe, files
 
 
-def rows_of(bpe: PhobertBpe, pairs: Sequence[Pair], *, longest: int) -> list[Row]:
+def rows_of(
+    bpe: PhobertBpe,
+    pairs: Sequence[Pair],
+    *,
+    longest: int,
+    weights: Sequence[float] | None = None,
+) -> list[Row]:
     """Return one row a pair: the passage that speaks of the claim, as the encoder reads it."""
     found = []
-    for p in pairs:
+    for p, weight in zip(pairs, weights or [1.0] * len(pairs), strict=True):
         read = sequences(bpe, p.claim, p.evidence, longest=longest)
-        found.append(Row(ids=read.ids[0], types=read.types[0], label=LABEL_ORDER.index(p.label)))
+        found.append(
+            Row(
+                ids=read.ids[0], types=read.types[0], label=LABEL_ORDER.index(p.label),
+                weight=weight,
+            )
+        )  # fmt: skip
     return found
 
 
 def train_verdict(
-    out: Path, data: Data, *, encoder: str, recipe: Recipe | None = None, precision: str = "int8"
+    out: Path,
+    data: Data,
+    *,
+    encoder: str,
+    recipe: Recipe | None = None,
+    precision: str = "int8",
+    weights: Sequence[float] | None = None,
 ) -> Path:
     """Fine-tune an encoder on pairs, export it, join it with the comparison; return the folder.
+
+    ``weights`` say how much each training pair counts; without them all count alike.
 
     Raises:
         ModelError: the encoder cannot be used, see `load_encoder`, or its export is not exact.
@@ -148,7 +167,7 @@ def train_verdict(
     early = data.calibration[::2]
     course = fine_tune(
         net,
-        rows_of(bpe, data.train, longest=longest),
+        rows_of(bpe, data.train, longest=longest, weights=weights),
         rows_of(bpe, early, longest=longest),
         recipe,
     )

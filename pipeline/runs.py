@@ -14,6 +14,8 @@ from kiemchung.locks import held
 from kiemchung.sealed import read_sealed, write_sealed
 from pipeline.weeks import Week
 
+AGAIN: Final = "-again-"
+"""In the id of a run of open claims that were judged anew, see `pipeline.rejudging`."""
 _EARLIER: Final = frozenset({"run_id", "week", "outlets", "config_sha256", "code_version"})
 """What ``run.json`` held before it carried a hash of itself."""
 

@@ -309,14 +309,18 @@ def _last_reviews(folder: Path) -> Kept | None:
 def _model(settings: Settings) -> tuple[str, str]:
     """Return the model in use, and what is wrong with it."""
     from models import registry
+    from pipeline import promotion
     from pipeline.judging import promoted_model
 
     try:
         folder = promoted_model(settings.data_dir)
         manifest = registry.verify(folder or registry.DEFAULT)
+        used = promotion.state(settings.data_dir)
     except KiemchungError as error:
         return "none that can be used", f"model: {error}"
-    return f"{folder.name if folder else 'default'} {manifest.model_id}", ""
+    wrong = f"model: {used.name} is not the one that was promoted" if used.replaced else ""
+    noted = f", {used.note}" if used.note else ""
+    return f"{used.name} {manifest.model_id}{noted}", wrong
 
 
 def undelivered(settings: Settings) -> tuple[str, ...]:

@@ -48,9 +48,9 @@ def serve(
         after_merge(store, run_ids, settings, outlet_names=names)
 
     def requests(store: Store) -> dict[str, Handler]:
-        from pipeline.forget import handlers
+        from pipeline import forget, rejudging
 
-        return handlers(store, settings)
+        return forget.handlers(store, settings) | rejudging.handlers(store, settings)
 
     compact_if_due(settings)
     say(f"kiemchung: http://{settings.host}:{settings.port}")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kiemchung.errors import InputError
-from pipeline.commands.common import GROUP, AsJson, emit, say, settings_for
+from pipeline.commands.common import GROUP, AsJson, Data, emit, say, settings_for
+
+if TYPE_CHECKING:
+    from kiemchung.config import Settings
 
 train_app = typer.Typer(help="Train a model.", **GROUP)
 data_app = typer.Typer(help="Data to train and measure on.", **GROUP)
@@ -237,15 +240,53 @@ def train_verdict(
     seed: int = 0,
     limit: Annotated[int, typer.Option(help="Texts of the corpus.")] = 3_000,
     source: Sources = None,
+    from_reviews: Annotated[
+        str | None,
+        typer.Option(
+            "--from-reviews",
+            help="Folder of `export --dataset`, or `store`: retrain on what reviewers decided.",
+        ),
+    ] = None,
+    head_only: Annotated[
+        bool,
+        typer.Option(
+            "--head-only", help="Only the last layer (default with --from-reviews, no --encoder)."
+        ),
+    ] = False,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="Model folder to go on from (default: the one in use)."),
+    ] = None,
+    processes: Annotated[
+        int, typer.Option("--processes", help="Processes that read pairs.", min=1)
+    ] = 1,
+    data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fine-tune an encoder in PhoBERT's format; needs the `train` extra."""
+    """Fine-tune an encoder in PhoBERT's format, or retrain the model in use on decisions.
+
+    With --from-reviews a candidate is made of the model in use and what reviewers decided: the
+    last layer alone, or with --encoder an encoder fine-tuned on both. Needs the `train` extra.
+    """
     from kiemchung import reference
     from models import checkpoint
 
     if precision not in ("int8", "float32"):
         raise InputError(f"no precision {precision!r}", remedy="int8 or float32")
-    settings = settings_for()
+    settings = settings_for(data)
+    if from_reviews is None and (head_only or model is not None):
+        raise InputError("--head-only and --model go with --from-reviews", remedy="give it as well")
+    if head_only and encoder is not None:
+        raise InputError("--head-only keeps the encoder", remedy="leave --encoder out")
+    if from_reviews is not None and encoder is None:
+        _caution([*(pairs or []), *(tune or [])])
+        _retrained(
+            out, from_reviews, settings, model=model, as_json=as_json,
+            gathered={"corpus": corpus, "lexicon": lexicon, "files": pairs or [],
+                      "tune": tune or [], "sources": source or [], "seed": seed, "limit": limit},
+            wish={"processes": processes, "seed": seed},
+        )  # fmt: skip
+        return
     chosen = encoder or settings.encoder
     if Path(chosen).is_dir():
         checkpoint.check(Path(chosen))
@@ -260,32 +301,60 @@ def train_verdict(
         raise InputError(
             f"{error.name} is not installed", remedy="install the train extra; see CONTRIBUTING"
         ) from error
-    data = gather(
-        passages=reference.load(settings.reference_dir).passages,
-        corpus=corpus,
-        lexicon=lexicon,
-        files=pairs or [],
+    recipe = Recipe(
+        epochs=epochs,
+        rate=rate,
+        batch_tokens=batch_tokens,
+        r_drop=r_drop,
+        smoothing=smoothing,
+        threads=threads,
         seed=seed,
-        limit=limit,
-        tune=tune or [],
-        sources=source or [],
     )
-    folder = train(
-        out,
-        data,
-        encoder=chosen,
-        recipe=Recipe(
-            epochs=epochs,
-            rate=rate,
-            batch_tokens=batch_tokens,
-            r_drop=r_drop,
-            smoothing=smoothing,
-            threads=threads,
-            seed=seed,
-        ),
-        precision=precision,
-    )
+    made_of: dict[str, Any] = {
+        "corpus": corpus, "lexicon": lexicon, "files": pairs or [], "tune": tune or [],
+        "sources": source or [], "seed": seed, "limit": limit,
+    }  # fmt: skip
+    if from_reviews is not None:
+        wish = {"encoder": chosen, "recipe": recipe, "precision": precision, "processes": processes}
+        _retrained(
+            out, from_reviews, settings, model=model, as_json=as_json, gathered=made_of, wish=wish
+        )
+        return
+    gathered = gather(passages=reference.load(settings.reference_dir).passages, **made_of)
+    folder = train(out, gathered, encoder=chosen, recipe=recipe, precision=precision)
     _trained(folder, as_json=as_json)
+
+
+def _retrained(
+    out: Path,
+    from_reviews: str,
+    settings: Settings,
+    *,
+    model: Path | None,
+    gathered: dict[str, Any],
+    wish: dict[str, Any],
+    as_json: bool,
+) -> None:
+    """Make a candidate of decisions and say what matters of it."""
+    from kiemchung import reference
+
+    try:
+        from models.train import gather
+        from pipeline.retraining import Wish, lines_of, retrain
+
+        base = gather(passages=reference.load(settings.reference_dir).passages, **gathered)
+        folder = retrain(out, from_reviews, base, Wish(**wish), settings, model=model)
+    except ImportError as error:
+        raise InputError(
+            f"{error.name} is not installed", remedy="install the train extra; see CONTRIBUTING"
+        ) from error
+    from models import registry
+
+    told = lines_of(dict(registry.verify(folder).metrics))
+    for line in told:
+        if line.startswith("ALARM"):
+            say(line)
+    _trained(folder, as_json=as_json, told=[x for x in told if not x.startswith("ALARM")])
 
 
 def _caution(files: Sequence[Path]) -> None:
@@ -300,10 +369,10 @@ def _caution(files: Sequence[Path]) -> None:
             say(f"{path.name}: {line}")
 
 
-def _trained(folder: Path, *, as_json: bool) -> None:
+def _trained(folder: Path, *, as_json: bool, told: Sequence[str] = ()) -> None:
     from models import registry
 
     manifest = registry.verify(folder)
     shown = {"folder": str(folder), "model_id": manifest.model_id, "threshold": manifest.threshold}
-    lines = [f"{manifest.model_id} in {folder}"]
+    lines = [f"{manifest.model_id} in {folder}", *told]
     emit(shown | {"metrics": dict(manifest.metrics)}, as_json=as_json, lines=lines)

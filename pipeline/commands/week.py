@@ -19,6 +19,7 @@ from pipeline.commands.common import (
     WeekText,
     Workers,
     emit,
+    existing_path,
     progress_bars,
     say,
     settings_for,
@@ -213,6 +214,34 @@ def judge(
         week, outlet, data, ("judge",),
         as_json=as_json, device=device, engine=engine, workers=workers,
     )  # fmt: skip
+
+
+@app.command()
+def rejudge(
+    data: Data = None,
+    device: Device = None,
+    engine: Engine = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge what still waits for a conclusion with the model in use; decisions stay as they are.
+
+    The new judgements come as a run of their own through the inbox, also beside a server.
+    """
+    from pipeline.rejudging import rejudge as again
+
+    settings = settings_for(data, device=device, engine=engine, workers=workers)
+    existing_path(data)
+    with progress_bars() as progress:
+        done = again(settings, progress=progress)
+    lines = [
+        f"{done.judged} open claims judged anew in {len(done.runs)} runs: {done.gained} flags"
+        f" gained, {done.lost} lost",
+        f"left as they are: {done.in_hand} that somebody has open, {done.same} judged so already",
+    ]
+    if not done.merged:
+        lines.append("the server merges them from its inbox")
+    emit(done.as_dict(), as_json=as_json, lines=lines)
 
 
 _stage_command("publish", "Only hand a week's results to the store.")
