@@ -23,6 +23,7 @@ from pipeline.commands import (
     models,
     outlets,
     reference,
+    runs,
     texts,
     train,
     week,
@@ -43,6 +44,7 @@ app.add_typer(accounts.app, name="user")
 app.add_typer(corrections.app, name="corrections")
 app.add_typer(train.train_app, name="train")
 app.add_typer(train.data_app, name="data")
+app.add_typer(runs.app, name="runs")
 
 
 @app.command(hidden=True)
