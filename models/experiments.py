@@ -332,7 +332,7 @@ def over_texts(
     names = sorted(set(groups))
     place = {name: i for i, name in enumerate(names)}
     table = np.zeros((len(names), 3, 3))  # of each text: gold by said
-    np.add.at(table, ([place[g] for g in groups], y, said), 1.0)
+    np.add.at(table, (np.array([place[g] for g in groups]), y, said), 1.0)
     draws = np.random.default_rng(seed).integers(0, len(names), size=(ROUNDS, len(names)))
     found = []
     for draw in draws:

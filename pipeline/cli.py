@@ -19,6 +19,7 @@ from pipeline.commands import (
     care,
     corrections,
     desk,
+    drift,
     measure,
     models,
     outlets,
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     **GROUP,
 )
-for group in (week, texts, desk, care, measure):
+for group in (week, texts, desk, care, measure, drift):
     app.add_typer(group.app)
 app.add_typer(reference.app, name="reference")
 app.add_typer(outlets.app, name="outlets")
