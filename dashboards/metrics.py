@@ -192,7 +192,7 @@ def _of_store(found: Gauges) -> Iterator[Metric]:
 def _of_audit(audit: Audit) -> Iterator[Metric]:
     """Yield the calibration; without enough conclusions there is no figure, and none is made up."""
     yield GaugeMetricFamily(
-        "kiemchung_audited_claims", "Conclusions about claims that were selected by chance or flag.",
+        "kiemchung_audited_claims", "Conclusions about flags and the blind sample.",
         value=audit.conclusions,
     )  # fmt: skip
     if audit.error is not None and audit.by_chance is not None:

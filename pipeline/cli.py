@@ -17,6 +17,7 @@ from kiemchung.errors import DiskFullError, KiemchungError
 from pipeline.commands import (
     accounts,
     care,
+    choose,
     corrections,
     desk,
     drift,
@@ -44,7 +45,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(accounts.app, name="user")
 app.add_typer(corrections.app, name="corrections")
 app.add_typer(train.train_app, name="train")
-app.add_typer(train.data_app, name="data")
+app.add_typer(choose.data_app, name="data")
 app.add_typer(runs.app, name="runs")
 
 
