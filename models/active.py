@@ -14,6 +14,10 @@ model's layer reads. No person, no outlet and no text can be asked for, because 
 `cluster`       the most uncertain tenfold, then one from each k-means cluster, weighted by
                 uncertainty (Zhdanov 2019)
 `badge`         k-means++ over the gradients that a label would send to the last layer (Ash 2020)
+`information`   what lowers the variance of the head over all candidates most: greedy A-optimal
+                design by Fisher information (Zhang and Oles 2000; Ash et al. 2021)
+`mixed`         half by `margin`, half by `information`: one fails where labels are noise, the
+                other where doubt is all that is left to learn from
 `balanced`      smallest margin within each label that the model says, in turn
 `weighted`      drawn with probability proportional to uncertainty plus a floor: every candidate
                 keeps a known, positive probability
@@ -38,6 +42,7 @@ from kiemchung.errors import InputError
 Values = NDArray[np.float64]
 Places = NDArray[np.int64]
 NARROWED: Final = 10  # of the most uncertain so many times the batch go into clusters
+PRIOR: Final = 20.0  # precision of the head's weights before any label: 1 / 0.05, see benchmarks
 RANDOM_SHARE: Final = 0.2
 """Of a batch; at 20 % a batch of 50 estimates a share of one half to within 0.31."""
 
@@ -189,6 +194,41 @@ def _gradients(p: Values, x: Values, n: int, r: np.random.Generator) -> Places:
     return np.array(chosen[:n], dtype=np.int64)
 
 
+def _informative(
+    p: Values, x: Values, labelled: Values | None, n: int, r: np.random.Generator
+) -> Places:
+    """Choose one after the other what lowers trace(M^-1 I) most; I is the candidates' information.
+
+    A pair tells w x x^T with w the mean of p(1 - p): a doubtful pair tells more, and one unlike
+    those known tells more; what is doubtful by nature, like many others, does not tell more again.
+    Labels are kept three apart in the head and one here, which leaves out how they hang together.
+    """
+    if labelled is None or not len(labelled):
+        (scaled,) = _scaled(x)
+        known = np.zeros((0, x.shape[1] + 1))
+    else:
+        scaled, before = _scaled(x, labelled)
+        known = np.concatenate([before, np.ones((len(before), 1))], axis=1)
+    scaled = np.concatenate([scaled, np.ones((len(x), 1))], axis=1)
+    w = (p * (1.0 - p)).mean(axis=1) + 1e-6
+    whole = (scaled * w[:, None]).T @ scaled / len(x)
+    have = PRIOR * np.eye(scaled.shape[1]) + w.mean() * known.T @ known
+    near = np.linalg.solve(have, scaled.T).T  # rows M^-1 x
+    felt = near @ whole  # rows I M^-1 x
+    chosen: list[int] = []
+    free = np.ones(len(x), dtype=np.bool_)
+    tie = 1e-12 * r.random(len(x))
+    while len(chosen) < n:
+        size = 1.0 + w * (scaled * near).sum(axis=1)
+        gain = w * (felt * near).sum(axis=1) / size
+        best = int(np.where(free, gain + tie, -np.inf).argmax())
+        chosen.append(best)
+        free[best] = False
+        along = w[best] / size[best] * (scaled @ near[best])
+        near, felt = near - np.outer(along, near[best]), felt - np.outer(along, felt[best])
+    return np.array(chosen, dtype=np.int64)
+
+
 def _in_turn(p: Values, n: int, r: np.random.Generator) -> Places:
     unsure, said = margin(p), p.argmax(axis=1)
     lines = []
@@ -237,6 +277,14 @@ def _systematic(chance: Values, r: np.random.Generator) -> Places:
     return np.sort(order[found]).astype(np.int64)
 
 
+def _half_and_half(c: Candidates, n: int, r: np.random.Generator) -> Places:
+    first = _top(margin(c.p), n - n // 2, r)
+    rest = np.setdiff1d(np.arange(len(c)), first)
+    x = c.x[first] if c.labelled is None else np.concatenate([c.labelled, c.x[first]])
+    second = _informative(c.p[rest], c.x[rest], x, n // 2, r)
+    return np.concatenate([first, rest[second]])
+
+
 Strategy = Callable[[Candidates, int, np.random.Generator], Places]
 
 
@@ -263,6 +311,8 @@ STRATEGIES: Final[Mapping[str, Strategy]] = {
     "diverse": lambda c, n, r: _farthest(c.x, c.labelled, n, r),
     "cluster": lambda c, n, r: _clustered(c.x, _unsure(c), n, r),
     "badge": lambda c, n, r: _gradients(c.p, c.x, n, r),
+    "information": lambda c, n, r: _informative(c.p, c.x, c.labelled, n, r),
+    "mixed": _half_and_half,
     "balanced": lambda c, n, r: _in_turn(c.p, n, r),
 }
 WEIGHTED: Final = "weighted"

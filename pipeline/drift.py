@@ -101,7 +101,8 @@ def _drawn(stories: dict[str, str], analysed: Path) -> set[str]:
 
 def _vocabulary(judge: Judge) -> frozenset[str] | None:
     """Return the syllables of the model's vocabulary, None for a model without one."""
-    bpe: PhobertBpe | None = getattr(judge.model, "bpe", None)
+    model = getattr(judge.model, "model", judge.model)  # behind what is remembered of it
+    bpe: PhobertBpe | None = getattr(model, "bpe", None)
     if bpe is None:
         return None
     return frozenset(part for name in bpe.names for part in name.replace("@@", "").split("_"))
