@@ -2,7 +2,7 @@
 
     python benchmarks/active.py --pools FOLDER [--set NAME ...] [--strategy NAME ...] [--seeds 10]
         [--random-share 0.2] [--head joined|comparison|wide] [--prior SET] [--rare LABEL:SHARE]
-        [--growth 1.4] [--out FILE.json] [--picture FILE.svg]
+        [--growth 1.4] [--out FILE.json]
 
 FOLDER is what ``pools.py`` wrote. Every order starts from the same random labels of a seed; then
 again and again a batch is chosen, labelled and added, and a logistic head is fitted anew on all
@@ -37,6 +37,7 @@ from models.comparison import softmax
 from models.encoder import ENCODED
 
 FIRST = 20  # random labels that every order begins with
+PRIOR_PAIRS = 1_000  # of the set before the first label, weighing 50 labels together
 FOLDED = 1_000  # below so many pairs a set is measured by folds
 HELD = 0.35  # of the source texts of a larger set
 WIDE = len(ENCODED)
@@ -221,7 +222,7 @@ def compared(found: dict[str, curves.Curve], full: float) -> dict[str, dict[str,
     for name, curve in found.items():
         row: dict[str, Any] = {
             "labels": curve.labels.tolist(),
-            "mean": [round(float(v), 4) for v in curve.f1.mean(axis=0)],
+            "mean": [round(float(v), 6) for v in curve.f1.mean(axis=0)],
             "sd": [round(float(v), 4) for v in curve.f1.std(axis=0)],
         }
         if name != "random":
@@ -238,7 +239,7 @@ def compared(found: dict[str, curves.Curve], full: float) -> dict[str, dict[str,
 
 
 def main() -> None:
-    """Simulate, print the table, write JSON and picture."""
+    """Simulate, print the table, write JSON; ``curve_picture.py`` draws it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pools", type=Path, required=True)
     parser.add_argument("--set", nargs="*", default=["vifactcheck"], dest="sets")
@@ -254,7 +255,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     warnings.filterwarnings("ignore", message=".*failed to converge.*")
-    prior = load(given.pools, given.prior) if given.prior else None
+    prior = None
+    if given.prior:
+        every = load(given.pools, given.prior)
+        prior = every.where(np.arange(len(every.y)) < PRIOR_PAIRS)
     whole: dict[str, Any] = {}
     for name in given.sets:
         pool = load(given.pools, name)

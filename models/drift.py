@@ -9,9 +9,9 @@ needs all of these:
 - a shift beyond chance: under no shift PSI / (1/n + 1/m) is chi-squared with bins - 1 degrees
   (Yurdakul and Naranjo 2020), and sqrt(nm / (n + m)) times the distance is Kolmogorov's;
 - a shift beyond what weeks do: the spread of the reference weeks around each other (each against
-  the others) widens both, as an overdispersion factor does for counts (McCullagh and Nelder 1989),
-  with Fisher's F for how few weeks it was learned from. Seasons are in it where the reference
-  reaches back to them.
+  the others) widens both, as overdispersion does for counts (McCullagh and Nelder 1989), with
+  Fisher's F for how few weeks it was learned from. Seasons are in it where the reference reaches
+  back to them.
 
 Below `FEWEST` stories or `WEEKS_NEEDED` reference weeks nothing is claimed. What the model says is
 set only against weeks of the same model and base: another model is no drift. Nothing here is about
@@ -36,6 +36,7 @@ KS: Final = 0.15
 RARE: Final = 2e-4
 """The tail of one measure in one week: ten measures in 52 weeks by two tests make 0.2 false alarms
 in a year where the tests hold exactly (benchmarks/drift.py measures it)."""
+RARE_WEEK: Final = 1e-3  # the same for how far a restless week goes beyond the others
 FEWEST: Final = 60  # stories of a week
 WEEKS_NEEDED: Final = 4
 WEEKS: Final = 12
@@ -274,7 +275,17 @@ def compare(measure: Measure, now: Profile, before: Sequence[Profile]) -> Findin
         gaps.append(distance(past[j], whole - past[j]) / math.sqrt(chance))
     spread = max(1.0, float(np.mean(against)))
     chance = 1.0 / n + 1.0 / m
-    noise = float(fisher.isf(RARE, free, free * len(weeks))) * free * chance * spread
+    # A week moves all bins at once, so the excess over chance has one degree of freedom, learned
+    # from as many as there are weeks; what chance alone makes of the spread is taken off first.
+    excess = max(0.0, spread - 1.0 - math.sqrt(2.0 / (free * len(weeks))))
+    noise = (
+        free
+        * chance
+        * (
+            float(fisher.isf(RARE, free, free * len(weeks)))
+            + excess * float(fisher.isf(RARE_WEEK, 1, len(weeks)))
+        )
+    )
     found = psi(counts[0], whole)
     shifted = found >= PSI and found > noise
     ks = ks_noise = None

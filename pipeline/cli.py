@@ -45,7 +45,8 @@ app.add_typer(models.app, name="models")
 app.add_typer(accounts.app, name="user")
 app.add_typer(corrections.app, name="corrections")
 app.add_typer(train.train_app, name="train")
-app.add_typer(choose.data_app, name="data")
+train.data_app.add_typer(choose.app)
+app.add_typer(train.data_app, name="data")
 app.add_typer(runs.app, name="runs")
 
 

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from pipeline.commands.common import AsJson, Data, emit, existing_store, settings_for
-from pipeline.commands.train import data_app
+
+app = typer.Typer()
 
 
-@data_app.command("choose")
+@app.command("choose")
 def data_choose(
     out: Annotated[Path, typer.Option("--out", help="JSON file for the list.")],
     jsonl: Annotated[
