@@ -17,6 +17,7 @@ from typing import Any, Final
 from dashboards.words import VIETNAM
 from kiemchung.errors import KiemchungError, StoreError
 from kiemchung.store import Store, insurance, requests
+from kiemchung.store.audited import audited
 from kiemchung.store.requests import Facts, Handler
 
 LOG = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Caretaker:
         self._handlers: dict[str, Handler] = {
             "backup": self._backup,
             "status": self._status,
+            "audit": self._audit,
         } | dict(extra or {})
         self._thread = threading.Thread(target=self._work, name="care", daemon=True)
         self.error = ""
@@ -118,10 +120,16 @@ class Caretaker:
         self._store.backup(out)
         return {"backup": str(out), "seconds": round(time.monotonic() - began, 3)}
 
+    def _audit(self, _: Mapping[str, Any]) -> Facts:
+        from models.audited import audit_of
+
+        return audit_of(audited(self._store)).as_dict()
+
     def _status(self, _: Mapping[str, Any]) -> Facts:
         return {
             "counts": self._store.counts(),
             "schema": self._store.schema(),
             "problems": self._store.problems(),
             "lost": insurance.lost(self._store, self._reviews),
+            "audit": self._audit({}),
         }

@@ -26,9 +26,11 @@ from kiemchung.alarms import KINDS, OTHER, kind_of
 from kiemchung.domain import Decision
 from kiemchung.errors import StoreError
 from kiemchung.store import Store
+from kiemchung.store.audited import audited
 from kiemchung.store.gauges import Gauges, gauges
 from kiemchung.store.inbox import QUARANTINE, waiting
 from kiemchung.store.rows import RunRow
+from models.audited import Audit, audit_of
 
 # A time of birth beside every series would double them for nothing.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -115,6 +117,7 @@ class _Kept(Collector):
         self._guard = threading.Lock()
         self._found: Gauges | None = None
         self._until = 0.0
+        self._audit: tuple[tuple[object, ...], Audit] | None = None
 
     def describe(self) -> Iterable[Metric]:
         """Name nothing before the first scrape: describing would ask the store."""
@@ -129,6 +132,17 @@ class _Kept(Collector):
                     self._found = None
                 self._until = time.monotonic() + KEPT_SECONDS
             return self._found
+
+    def _audited(self, found: Gauges) -> Audit | None:
+        """Return the calibration on the audited sample, worked out anew when somebody concluded."""
+        key = (found.merged_at, found.rows["runs"], found.rows["reviews"])
+        with self._guard:
+            if self._audit is None or self._audit[0] != key:
+                try:
+                    self._audit = (key, audit_of(audited(self._store)))
+                except StoreError:
+                    return None
+            return self._audit[1]
 
     def collect(self) -> Iterator[Metric]:
         """Yield what is there now; without a store that answers, everything else."""
@@ -155,6 +169,9 @@ class _Kept(Collector):
         )
         if found is not None:
             yield from _of_store(found)
+            audit = self._audited(found)
+            if audit is not None:
+                yield from _of_audit(audit)
 
 
 def _of_store(found: Gauges) -> Iterator[Metric]:
@@ -170,6 +187,21 @@ def _of_store(found: Gauges) -> Iterator[Metric]:
             value=found.merged_at.timestamp(),
         )  # fmt: skip
     yield from _of_runs(found.latest)
+
+
+def _of_audit(audit: Audit) -> Iterator[Metric]:
+    """Yield the calibration; without enough conclusions there is no figure, and none is made up."""
+    yield GaugeMetricFamily(
+        "kiemchung_audited_claims", "Conclusions about flags and the blind sample.",
+        value=audit.conclusions,
+    )  # fmt: skip
+    if audit.error is not None and audit.by_chance is not None:
+        error = {"measured": audit.error, "by_chance": audit.by_chance}
+        yield _gauge("calibration_error", "Calibration error on the audited sample.", error, "of")
+        yield GaugeMetricFamily(
+            "kiemchung_calibration_alarm", "Whether it is beyond chance and the bar.",
+            value=float(audit.drifted),
+        )  # fmt: skip
 
 
 def _of_runs(runs: tuple[RunRow, ...]) -> Iterator[Metric]:

@@ -27,6 +27,10 @@ _FORMS: Final[tuple[tuple[str, str], ...]] = (
     ("other_outlet_file", "the run was begun with another file of the outlet "),
     ("unreadable_history", "unreadable history: "),
     ("not_delivered", "report not delivered by "),
+    # Of what was read and what the model said of it (models.drift, models.audited).
+    ("input_drift", "input_drift: "),
+    ("output_drift", "output_drift: "),
+    ("calibration", "calibration: "),
     # Of an outlet beside its own past (crawler.health).
     *(
         (kind, f"{kind}: ")
@@ -42,7 +46,7 @@ _PATTERNS: Final = tuple((kind, re.compile(form)) for kind, form in _FORMS)
 _OUTLET: Final = re.compile(r"[a-z_ ]+: ([a-z0-9][a-z0-9-]*)(?=[: ])")
 _OF_AN_OUTLET: Final = frozenset(KINDS) - {
     "pages_quarantined", "pending", "wrong_clock", "other_configuration", "other_outlet_file",
-    "unreadable_history", "not_delivered",
+    "unreadable_history", "not_delivered", "input_drift", "output_drift", "calibration",
 }  # fmt: skip
 
 

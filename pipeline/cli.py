@@ -17,13 +17,16 @@ from kiemchung.errors import DiskFullError, KiemchungError
 from pipeline.commands import (
     accounts,
     care,
+    choose,
     corrections,
     data,
     desk,
+    drift,
     measure,
     models,
     outlets,
     reference,
+    runs,
     texts,
     train,
     week,
@@ -35,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     **GROUP,
 )
-for group in (week, texts, desk, care, measure):
+for group in (week, texts, desk, care, measure, drift):
     app.add_typer(group.app)
 app.add_typer(reference.app, name="reference")
 app.add_typer(outlets.app, name="outlets")
@@ -43,7 +46,9 @@ app.add_typer(models.app, name="models")
 app.add_typer(accounts.app, name="user")
 app.add_typer(corrections.app, name="corrections")
 app.add_typer(train.train_app, name="train")
+data.app.add_typer(choose.app)
 app.add_typer(data.app, name="data")
+app.add_typer(runs.app, name="runs")
 
 
 @app.command(hidden=True)

@@ -20,7 +20,9 @@ from kiemchung.config import Settings
 from kiemchung.errors import KiemchungError, StoreError, StoreLockedError
 from kiemchung.locks import holder_of
 from kiemchung.store import insurance, open_store, requests
-from pipeline import backup, stages
+from models.audited import Audit
+from models.drift import findings
+from pipeline import backup, drift, stages
 from pipeline.deliver import LOG_NAME, alarms, deliveries
 from pipeline.runs import read_run
 from pipeline.weekly import store_path
@@ -74,6 +76,7 @@ class StoreState:
     counts: dict[str, int] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     lost: str = ""  # reviews that the daily file has and the store has not
+    audit: dict[str, Any] = field(default_factory=dict)  # calibration on the audited sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,8 @@ class Overview:
     backup: Kept | None = None
     reviews: Kept | None = None
     model: str = ""  # the promoted or shipped one, with its id
+    audit: dict[str, Any] = field(default_factory=dict)  # calibration on the audited sample
+    drifted: tuple[str, ...] = ()  # alarms of the latest week against the weeks before
     due: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
 
@@ -159,6 +164,8 @@ def overview(settings: Settings, *, now: datetime | None = None) -> Overview:
         backup=_last_backup(settings),
         reviews=_last_reviews(data / "reviews"),
         model=model,
+        audit=store.audit,
+        drifted=_drifted(data),
     )
     wrong = [*_wrong(found, store, data), *([model_wrong] if model_wrong else [])]
     return replace(found, due=tuple(_due(found, moment)), wrong=tuple(wrong))
@@ -176,6 +183,9 @@ def _wrong(found: Overview, store: StoreState, data: Path) -> list[str]:
     ]
     lines += [f"quarantined batch: {name}, see its reason.txt" for name in found.quarantined]
     lines += found.undelivered
+    lines += found.drifted
+    if found.audit.get("drifted"):
+        lines.append(Audit(**found.audit).line())
     if found.free_bytes < LEAST_FREE:
         lines.append(f"only {found.free_bytes / 1e6:.0f} MB are free on the disk")
     return lines
@@ -202,6 +212,13 @@ def _due(found: Overview, now: datetime) -> list[str]:
             elif now - datetime.fromisoformat(kept.written_at) > age:
                 lines.append(f"since {kept.written_at[:10]} no {what}")
     return lines
+
+
+def _drifted(data: Path) -> tuple[str, ...]:
+    """Return the alarms of the latest week that left a profile."""
+    every, bad = drift.read_profiles(data)
+    latest = [p for p in every if p.week == max(q.week for q in every)] if every else []
+    return (*bad, *(f.line() for p in latest for f in findings(p, every) if f.shifted))
 
 
 def _runs(folder: Path) -> tuple[RunState, ...]:
@@ -232,6 +249,7 @@ def _store(settings: Settings) -> StoreState:
                 counts=store.counts(),
                 problems=tuple(store.problems()),
                 lost=insurance.lost(store, settings.data_dir / "reviews"),
+                audit=drift.audit_store(store).as_dict(),
             )
     except StoreLockedError as error:
         return _of_owner(path, error)
@@ -256,6 +274,7 @@ def _of_owner(path: Path, locked: StoreLockedError) -> StoreState:
         counts={str(k): int(v) for k, v in told["counts"].items()},
         problems=tuple(map(str, told["problems"])),
         lost=str(told["lost"]),
+        audit=dict(told.get("audit", {})),
     )
 
 

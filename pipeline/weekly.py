@@ -30,7 +30,7 @@ from kiemchung.errors import AccountingError, KiemchungError, StoreLockedError, 
 from kiemchung.shards import remove_leftovers, to_table
 from kiemchung.store import insurance, open_store
 from kiemchung.store.inbox import write_tables
-from pipeline import backfill, health, stages
+from pipeline import backfill, drift, health, stages
 from pipeline.code import code_sha256, program_version, tool_versions
 from pipeline.deliver import alarms as undelivered
 from pipeline.deliver import deliver
@@ -236,6 +236,7 @@ class Publication:
     merged: bool  # False: another process owns the store; a server merges the run and reports
     waits: str = ""  # who that is, and where the batch lies
     undelivered: tuple[str, ...] = ()
+    calibration: tuple[str, ...] = ()  # the alarm of the audited sample
 
 
 def made_of(run: RunPlan, judge_: Judge) -> Provenance:
@@ -299,7 +300,7 @@ def publish(
         base_version=judge_.base_version,
         model_id=judge_.model.model_id,
         accounting=accounted.sums,
-        alarms=(*accounted.alarms, *odd),
+        alarms=(*accounted.alarms, *drift.check(run, judge_), *odd),
         health=accounted.health,
         provenance=provenance,
     )
@@ -331,6 +332,7 @@ def publish(
                 day=datetime.now(UTC).astimezone(VIETNAM).date(),  # names a file, changes no result
                 keep_days=settings.keep_reviews_days,
             )
+            audit = drift.audit_store(store)
             written = write_report(store, str(run.week), settings, outlet_names=names)
             for week in sorted(others):
                 write_report(store, week, settings, outlet_names=names)
@@ -344,7 +346,11 @@ def publish(
         )
     # Outside the store: a slow mail server must not keep a reviewer waiting for the lock.
     failed = undelivered(deliver(written, settings)) if delivering else []
-    return Publication(merged=True, undelivered=tuple(failed))
+    return Publication(
+        merged=True,
+        undelivered=tuple(failed),
+        calibration=(audit.line(),) if audit.drifted else (),
+    )
 
 
 def _waiting(run: RunPlan, inbox: Path, error: StoreLockedError) -> str:
@@ -410,7 +416,12 @@ def weekly(
     crew, judges = crew_for(settings), crew_for(settings, encoder=True)
     local = crew_of(settings.workers)  # pages are read where the archive lies
     with sole(run):
-        for folder in (run.folder, settings.data_dir / "reports", health.folder(run.data_dir)):
+        for folder in (
+            run.folder,
+            settings.data_dir / "reports",
+            health.folder(run.data_dir),
+            drift.folder(run.data_dir),
+        ):
             remove_leftovers(folder)
         odd = record(
             run,
@@ -446,7 +457,7 @@ def weekly(
             expire_pages(run, settings)  # a server may merge the run; its pages are not needed
             progress("publish", 1, 1)
         done = summarise(run, settings, stages_run=only, published=published.merged)
-        alarms = (*done.alarms, *odd, *published.undelivered)
+        alarms = (*done.alarms, *odd, *published.calibration, *published.undelivered)
         notes = (*then.notes, *filter(None, [published.waits]))
         return replace(done, alarms=alarms, notes=notes)
 
@@ -458,7 +469,7 @@ def summarise(
     sums, alarms = Accounting(), ()  # type: tuple[Accounting, tuple[str, ...]]
     if stages.complete(run.stage("extract")):
         accounted = accounting(run, settings)
-        sums, alarms = accounted.sums, accounted.alarms
+        sums, alarms = accounted.sums, (*accounted.alarms, *drift.lines_of(run))
     else:
         crawled = crawling.summary(run.data_dir, run.run_id)
         sums = Accounting(

@@ -247,3 +247,22 @@ def test_cookies_can_be_held_to_https_and_names_be_given(store: Store) -> None:
     assert "desk.example.org" in allowed_hosts("127.0.0.1", ["desk.example.org"])
     assert "*" not in allowed_hosts("0.0.0.0", ["desk.example.org"])
     assert allowed_hosts("0.0.0.0") == ["*"]
+
+
+def test_calibration_has_a_figure_only_where_enough_was_concluded(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Absent is not nought: a sample that is too small yields a count and nothing else."""
+    from models import audited
+
+    with client_of(store, Operation(metrics="loopback")) as client:
+        few = figures(client.get("/metrics").text)
+    assert few["kiemchung_audited_claims"] == {(): 0.0}
+    assert "kiemchung_calibration_error" not in few
+    rows = [((0.9, 0.05, 0.05), i % 2, 1.0) for i in range(200)]
+    monkeypatch.setattr("dashboards.metrics.audited", lambda _: rows)
+    with client_of(store, Operation(metrics="loopback")) as client:
+        found = figures(client.get("/metrics").text)
+    expected = audited.audit_of(rows)
+    assert found["kiemchung_calibration_error"][(("of", "measured"),)] == expected.error
+    assert found["kiemchung_calibration_alarm"] == {(): 1.0}
