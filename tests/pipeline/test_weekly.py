@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -199,23 +196,3 @@ def test_a_taken_port_is_named(settings: Settings) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"--port {port + 1}"):
             demo.run(load_settings(data_dir=settings.data_dir, port=port))
-
-
-@pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=str)
-def test_a_notebook_runs_on_the_sample_and_keeps_no_output(
-    notebook: Path, result: demo.Result, settings: Settings
-) -> None:
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    code = [c for c in cells if c["cell_type"] == "code"]
-    assert code
-    assert not [c for c in code if c["outputs"] or c["execution_count"]]
-    text = "\n\n".join("".join(c["source"]) for c in code)
-    done = subprocess.run(
-        [sys.executable, "-c", text],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "KIEMCHUNG_DATA_DIR": str(settings.data_dir)},
-        capture_output=True,
-        text=True,
-        cwd=notebook.parent,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "articles" in done.stdout
