@@ -149,12 +149,11 @@ def read_stored(run: str, folder: Path = RESULTS) -> Stored | None:
 
 
 def pages() -> list[Path]:
-    """Return the pages whose figures are watched; `PAGE` is made and not watched."""
-    return [
-        ROOT / "README.md",
-        *(p for p in sorted((ROOT / "docs").rglob("*.md")) if p != PAGE),
-        *sorted((ROOT / "models").glob("*/MODEL_CARD.md")),
-    ]
+    """Return the pages whose figures are watched; `PAGE` is made and not watched.
+
+    A model card is part of its folder's manifest: it is held to that, and never written to.
+    """
+    return [ROOT / "README.md", *(p for p in sorted((ROOT / "docs").rglob("*.md")) if p != PAGE)]
 
 
 def quotes(page: Path, text: str | None = None) -> Iterator[Quote]:
@@ -358,19 +357,12 @@ def page_of(runs: Mapping[str, Run], folder: Path = RESULTS) -> str:
         of = f", models/{run.model} (`{stored.model_sha256[:12]}`)" if run.model else ""
         again = "in the tests" if run.cheap else f"of {stored.day}"
         lines += ["", f"## {run.name}", "", f"{run.what[:1].upper()}{run.what[1:]}{of}; *{again}*."]
+        lines += ["", "```", *run.command.split(" && "), "```"]
+        lines += ["", "| figure | value |", "|---|---|"]
+        known = {name: stored.figures[name] for name in run.figures if name in stored.figures}
         lines += [
-            "",
-            "```",
-            *run.command.split(" && "),
-            "```",
-            "",
-            "| figure | value |",
-            "|---|---|",
-        ]
-        lines += [
-            f"| {name} | {stored.figures[name]:.6g} |"
-            for name in run.figures
-            if name in stored.figures
+            f"| {name} | {f'{value:,.0f}' if value.is_integer() else f'{value:.6g}'} |"
+            for name, value in known.items()
         ]
     return "\n".join(lines) + "\n"
 
@@ -385,13 +377,14 @@ def write(runs: Mapping[str, Run], folder: Path = RESULTS) -> list[str]:
         for figure, value in stored.figures.items()
     }
     for page in pages():
-        text = page.read_text(encoding="utf-8")
+        text = before = page.read_text(encoding="utf-8")
         for quote in sorted(quotes(page, text), key=lambda q: -q.start):
             if quote.figure in values and not quote.agrees(values[quote.figure]):
                 now = as_written(quote.shown(values[quote.figure]), quote.written)
                 changed.append(f"{quote.where}: {quote.figure}: {quote.written} -> {now}")
                 text = text[: quote.start] + now + text[quote.end :]
-        page.write_text(text, encoding="utf-8")
+        if text != before:
+            page.write_text(text, encoding="utf-8")
     PAGE.write_text(page_of(runs, folder), encoding="utf-8")
     return changed
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import ast
 import asyncio
 import re
-import resource
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbclient
+import nbformat
+import psutil
 import pytest
-
-nbformat = pytest.importorskip("nbformat")
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "notebooks"
@@ -73,6 +73,15 @@ def test_every_name_that_is_imported_is_used(path: Path) -> None:
                 assert name in used, f"{name} is imported for nothing"
 
 
+def test_nothing_imports_the_notebooks() -> None:
+    for package in ("kiemchung", "crawler", "nlp", "models", "dashboards", "pipeline"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+                names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                assert not {n.split(".")[0] for n in names} & {"common", "notebooks"}, path
+
+
 def test_the_own_model_takes_at_most_thirty_lines() -> None:
     tree = ast.parse("\n".join(code(FOLDER / "your_own_model.ipynb")))
     (own,) = (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
@@ -81,7 +90,6 @@ def test_the_own_model_takes_at_most_thirty_lines() -> None:
 
 
 def test_the_font_of_the_plots_has_every_vietnamese_letter() -> None:
-    pytest.importorskip("matplotlib")
     from matplotlib import font_manager, ft2font
 
     style = (FOLDER / "common.py").read_text(encoding="utf-8")
@@ -96,28 +104,66 @@ def test_the_font_of_the_plots_has_every_vietnamese_letter() -> None:
         assert not [letter for letter in wanted if ord(letter) not in drawn]
 
 
+class Kernel:
+    """One kernel for all notebooks, which pays for the imports once; emptied before each."""
+
+    def __init__(self, folder: Path, sockets: str) -> None:
+        from jupyter_client.manager import AsyncKernelManager
+
+        # Socket files and no TCP; a short path, since a socket's name has 107 letters at most.
+        self.manager = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/k")
+        self.runner = asyncio.Runner()
+        self.folder = folder
+
+    def close(self) -> None:
+        self.runner.run(self.manager.shutdown_kernel(now=True))
+        self.runner.close()
+
+    def seconds(self) -> float:
+        """Processor time of the kernel so far."""
+        if not self.manager.has_kernel:
+            return 0.0
+        spent = psutil.Process(self.manager.provisioner.pid).cpu_times()
+        return float(spent.user + spent.system)
+
+    def run(self, found: Any) -> Any:
+        """Return the notebook with its outputs, the first cell's name space empty."""
+        return self.runner.run(self._run(found))
+
+    async def _run(self, found: Any) -> Any:
+        found.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))
+        resources = {"metadata": {"path": str(self.folder)}}
+        client = nbclient.NotebookClient(found, km=self.manager, timeout=300, resources=resources)
+        try:
+            return await client.async_execute()
+        finally:
+            if client.kc is not None:
+                client.kc.stop_channels()
+
+
+@pytest.fixture(scope="module")
+def kernel(finished_week: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    folder = tmp_path_factory.mktemp("jupyter")
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as sockets:
+        for name in ("JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTER_CONFIG_DIR"):
+            patch.setenv(name, str(folder / name.lower()))
+        patch.setenv("KIEMCHUNG_DATA_DIR", str(finished_week))
+        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.delenv("KIEMCHUNG_PHOBERT", raising=False)
+        patch.setenv("OMP_NUM_THREADS", "1")
+        kernel = Kernel(FOLDER, sockets)
+        yield kernel
+        kernel.close()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_a_notebook_runs_on_the_sample(
-    path: Path, finished_week: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_notebook_runs_on_the_sample(path: Path, kernel: Kernel) -> None:
     """Every cell; on stderr nothing, so no warning, and with it no letter that the font lacks."""
-    client = pytest.importorskip("nbclient")
-    pytest.importorskip("matplotlib")
-    if path.stem == "load_the_real_phobert":
-        pytest.importorskip("torch")
-    for name in ("JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTER_CONFIG_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    monkeypatch.setenv("KIEMCHUNG_DATA_DIR", str(finished_week))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.delenv("KIEMCHUNG_PHOBERT", raising=False)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    found = read(path)
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    done = asyncio.run(executed(client, found))
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    before = kernel.seconds()
+    done = kernel.run(read(path))
+    spent = kernel.seconds() - before
     outputs = [o for cell in done.cells for o in cell.get("outputs", [])]
     assert not [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"]
     assert [o for o in outputs if "image/png" in o.get("data", {})], "a notebook without a plot"
@@ -125,18 +171,4 @@ def test_a_notebook_runs_on_the_sample(
     assert said
     if path.stem == "load_the_real_phobert":
         assert "NOTHING BELOW SAYS HOW GOOD PhoBERT IS" in said
-    assert spent < MOST_SECONDS, f"{spent:.0f} s of processor, {time.monotonic() - began:.0f} s"
-
-
-async def executed(client: Any, found: Any) -> Any:
-    """Run all cells in a kernel of its own, which talks over socket files and not over TCP."""
-    from jupyter_client.manager import AsyncKernelManager
-
-    with tempfile.TemporaryDirectory() as sockets:  # a short path: a socket's name has 107 letters
-        manager = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/k")
-        resources = {"metadata": {"path": str(FOLDER)}}
-        worker = client.NotebookClient(found, km=manager, timeout=300, resources=resources)
-        try:
-            return await worker.async_execute(cleanup_kc=True)
-        finally:
-            await manager.shutdown_kernel(now=True)
+    assert spent < MOST_SECONDS
