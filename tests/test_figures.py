@@ -94,6 +94,21 @@ def test_a_model_card_says_what_the_manifest_says(folder: str) -> None:
     assert card.startswith(f"# {manifest['model_id']}\n")
 
 
+def test_the_first_of_the_five_trainings_is_the_shipped_model_and_none_was_edited(
+    tmp_path: Path,
+) -> None:
+    seeds = runpy.run_path(str(ROOT / "benchmarks" / "seeds.py"))
+    names = [seeds["read"](p)["calibration"]["seed"] for p in sorted(seeds["FOLDER"].glob("*"))]
+    assert names == [0, 1, 2, 3, 4]
+    first = (seeds["FOLDER"] / "1.json").read_bytes()
+    assert first == (ROOT / "models" / "default" / "manifest.json").read_bytes()
+    (tmp_path / "1.json").write_bytes(
+        first.replace(b'"zero_shot_macro_f1": 0.709', b'"zero_shot_macro_f1": 0.809')
+    )
+    with pytest.raises(ValueError, match="was changed after it was written"):
+        seeds["read"](tmp_path / "1.json")
+
+
 def test_the_stored_gates_reach_the_floors_of_the_shipped_model() -> None:
     floors = json.loads((ROOT / "models" / "floors.json").read_text(encoding="utf-8"))
     stored = figures.read_stored("gates")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -196,3 +199,17 @@ def test_a_taken_port_is_named(settings: Settings) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"--port {port + 1}"):
             demo.run(load_settings(data_dir=settings.data_dir, port=port))
+
+
+def test_the_figures_of_the_docs_are_those_of_this_week(result: demo.Result) -> None:
+    """What README and docs say of the sample; `tools/figures.py --update demo` after a change."""
+    path = ROOT / "tools" / "figures.py"
+    spec = importlib.util.spec_from_file_location("tools_figures_of_the_week", path)
+    assert spec
+    assert spec.loader
+    figures = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = figures
+    spec.loader.exec_module(figures)
+    run, stored = figures.read_registry()["demo"], figures.read_stored("demo")
+    again = figures.figures_of(run, json.dumps(result.as_dict(), default=str))
+    assert figures.compare(run, stored, again) == []
