@@ -2,7 +2,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: run test lint fast coverage mutants fuzz lock audit licences sbom clean
+.PHONY: run test lint fast coverage mutants fuzz figures lock audit licences sbom clean
 
 # Set up, run the main job on the embedded sample week, open the review page.
 run:
@@ -40,6 +40,10 @@ mutants:
 fuzz:
 	@PYTHONPATH=. $(BIN)/python benchmarks/fuzz.py --inputs 1000000
 	@PYTHONPATH=. $(BIN)/python benchmarks/stateful.py --steps 10000
+
+# Hold the figures of the docs against the stored results; CONTRIBUTING says how to measure anew.
+figures:
+	@$(BIN)/python tools/figures.py
 
 # Pin every package anew, with hashes; needs uv. UPGRADE=1 takes the newest versions.
 lock:

@@ -1,6 +1,6 @@
 """Train and measure the checkability classifier on the project's own control sets.
 
-    python benchmarks/checkability.py [--write]
+    python benchmarks/checkability.py [--write] [--json]
 
 Every figure is of held-out folds (5, seed 0): the sentence that is judged was not trained on.
 Checkable sentences against criticism, opinion and praise; the texts of the reference base and of
@@ -10,6 +10,7 @@ Checkable sentences against criticism, opinion and praise; the texts of the refe
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -62,18 +63,28 @@ def main() -> None:
     p = 1 / (1 + np.exp(-(slope * scores + shift)))
     bins = [(p >= a) & (p < a + 0.1) for a in np.arange(0, 1, 0.1)]
     error = sum(abs(p[b].mean() - y[b].mean()) * b.sum() for b in bins if b.any()) / len(y)
-    print(f"{len(positive)} checkable, {len(negative)} criticism, opinion and praise")
-    print(f"area under the curve {roc_auc_score(y, p):.3f}, calibration error {error:.3f}")
+    area = float(roc_auc_score(y, p))
+    kept_by: dict[str, dict[str, int]] = {}
     for name, kept in (
         ("rules alone", by_rule),
         ("classifier alone", p >= THRESHOLD),
         ("both, as shipped", by_rule & (definite | (p >= THRESHOLD))),
     ):
         right, wrong = int((kept & (y == 1)).sum()), int((kept & (y == 0)).sum())
-        print(
-            f"{name:17} keeps {right} of {len(positive)} checkable,"
-            f" lets {wrong} of {len(negative)} through"
-        )
+        kept_by[name] = {"checkable_kept": right, "others_through": wrong}
+    if "--json" in sys.argv:
+        print(json.dumps({
+            "checkable": len(positive), "others": len(negative), "area_under_curve": area,
+            "calibration_error": float(error), "kept_by": kept_by,
+        }))  # fmt: skip
+    else:
+        print(f"{len(positive)} checkable, {len(negative)} criticism, opinion and praise")
+        print(f"area under the curve {area:.3f}, calibration error {error:.3f}")
+        for name, row in kept_by.items():
+            print(
+                f"{name:17} keeps {row['checkable_kept']} of {len(positive)} checkable,"
+                f" lets {row['others_through']} of {len(negative)} through"
+            )
     if "--write" in sys.argv:
         whole = fitted(vstack([x, extra]), np.concatenate([y, ones]))
         out = CheckabilityModel(

@@ -1,6 +1,6 @@
 """Control sets: what must never be flagged, and what must reach the verdict.
 
-    python benchmarks/controls.py [--misses]
+    python benchmarks/controls.py [--misses] [--json]
 
 Our own sentences in the manner of the press (tests/data/controls), each run alone through the whole
 path of `kiemchung check`: detection, speech, day, retrieval, verdict, flag.
@@ -8,6 +8,7 @@ path of `kiemchung check`: detection, speech, day, retrieval, verdict, flag.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from datetime import date
@@ -46,6 +47,7 @@ def as_wanted(name: str, sentence: str) -> bool:
 def main() -> None:
     """Print, for each set, how many were detected as wanted and how many flagged."""
     judge = Judge.load(load_settings())
+    found: dict[str, dict[str, object]] = {}
     for name in ("criticism", "opinion", "rebuttal", "checkable"):
         rows = sentences(name)
         right = [as_wanted(name, row) for row in rows]
@@ -54,6 +56,12 @@ def main() -> None:
             claims = check_text(row, day=DAY, judge=judge)["claims"]
             labels[next((str(c["label"]) for c in claims if c["label"]), "none")] += 1
             flags.append(any(c["flagged"] for c in claims))
+        found[name] = {
+            "sentences": len(rows), "as_wanted": sum(right), "flagged": sum(flags),
+            "to_the_verdict": sum(n for label, n in labels.items() if label != "none"),
+        }  # fmt: skip
+        if "--json" in sys.argv:
+            continue
         print(f"{name:10} {len(rows)} sentences, as wanted {sum(right)}, flagged {sum(flags)}")
         print(f"           {dict(labels)}")
         if "--misses" in sys.argv:
@@ -62,6 +70,8 @@ def main() -> None:
                     print(f"  {'FLAG' if flag else 'seen'} {row}")
                 elif flag:
                     print(f"  flag {row}")
+    if "--json" in sys.argv:
+        print(json.dumps(found))
 
 
 if __name__ == "__main__":

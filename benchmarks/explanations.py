@@ -1,6 +1,6 @@
 """Explanations: how many verdicts have one, move without it, and name the edit that was made.
 
-    python benchmarks/explanations.py [--model DIR] [--pairs FILE]
+    python benchmarks/explanations.py [--model DIR] [--pairs FILE] [--json]
 
 Pairs of the reference base, or of a file of `kiemchung data construct`; only right verdicts count.
 "Faithful": with all carriers put right, the label goes. "Named": the heaviest carrier is of the
@@ -10,6 +10,7 @@ kind of the edit. As a control, as many words of the claim are dropped at random
 from __future__ import annotations
 
 import argparse
+import json
 import random
 from collections import Counter
 from pathlib import Path
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=registry.DEFAULT)
     parser.add_argument("--pairs", type=Path)
     parser.add_argument("--most", type=int, default=800)
+    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     model = registry.load(given.model)
     rows = read_pairs(given.pairs) if given.pairs else gates.own_pairs(reference.load().passages)
@@ -51,6 +53,20 @@ def main() -> None:
                 words.pop(r.randrange(len(words)))
             after = model.judge(" ".join(words), p.evidence).label
             count["moved by chance"] += after is not Label.REFUTED
+    if given.json:
+        told: dict[str, object] = {
+            side: {
+                "right": count[f"{side} right"],
+                "explained": count[f"{side} explained"] / max(1, count[f"{side} right"]),
+                "faithful": count[f"{side} faithful"] / max(1, count[f"{side} right"]),
+            }
+            for side in ("REFUTED", "SUPPORTED")
+        }
+        n = max(1, count["REFUTED explained"])
+        told["named"] = count["named"] / n
+        told["moved_by_chance"] = count["moved by chance"] / n
+        print(json.dumps(told))
+        return
     for side in ("REFUTED", "SUPPORTED"):
         n = max(1, count[f"{side} right"])
         print(f"{side:10} right {n}, explained {count[f'{side} explained'] / n:.3f}, "

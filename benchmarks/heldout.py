@@ -1,6 +1,6 @@
 """The claim path on sentences written blind: nothing was tuned on them before they were measured.
 
-    python benchmarks/heldout.py [tests/data/heldout_claims.jsonl]
+    python benchmarks/heldout.py [tests/data/heldout_claims.jsonl] [--json]
 
 Each line holds one sentence, its day of publication and how it stands to the law of that day. The
 whole path of `kiemchung check` is run: claim detection, speech, the day of the claim, retrieval,
@@ -25,7 +25,8 @@ DEFAULT = Path(__file__).resolve().parents[1] / "tests" / "data" / "heldout_clai
 
 def main() -> None:
     """Print precision, recall, controls and every sentence that came out wrong."""
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT
+    named = [a for a in sys.argv[1:] if not a.startswith("--")]
+    path = Path(named[0]) if named else DEFAULT
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
     judge = Judge.load(load_settings())
     flagged, wrong, missed, labels = 0, [], [], Counter[tuple[str, str]]()
@@ -43,6 +44,20 @@ def main() -> None:
     refuted = sum(r["label"] == "REFUTED" for r in rows)
     supported = labels[("SUPPORTED", "SUPPORTED")]
     right = flagged - len(wrong)
+    controls = [r for r in rows if r["label"] is None]
+    if "--json" in sys.argv:
+        print(json.dumps({
+            "sentences": len(rows),
+            "flags": flagged,
+            "flags_right": right,
+            "refuted": refuted,
+            "refuted_found": refuted - len(missed),
+            "supported": sum(r["label"] == "SUPPORTED" for r in rows),
+            "supported_said": supported,
+            "controls": len(controls),
+            "controls_flagged": sum(r["label"] is None for r in wrong),
+        }))  # fmt: skip
+        return
     print(f"{len(rows)} sentences, {flagged} flags")
     if flagged:
         lower = wilson_lower(right, flagged)
@@ -52,7 +67,6 @@ def main() -> None:
         f" ({refuted - len(missed)} of {refuted})"
     )
     print(f"supported and said so: {supported} of {sum(r['label'] == 'SUPPORTED' for r in rows)}")
-    controls = [r for r in rows if r["label"] is None]
     print(f"controls flagged: {sum(r['label'] is None for r in wrong)} of {len(controls)}")
     for row in wrong:
         print(f"  wrong  {row['kind']:18} {row['date']} {row['text']}")

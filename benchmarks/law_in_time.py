@@ -1,6 +1,6 @@
 """The same sentence on two days: which law was in force decides.
 
-    python benchmarks/law_in_time.py
+    python benchmarks/law_in_time.py [--json]
 
 Pairs of ``tests/data/law_in_time.txt`` around 2013-07-01, 2023-09-01 and 2024-07-01, through the
 whole path of `kiemchung check`. A pair is right when both days come out as written.
@@ -8,6 +8,8 @@ whole path of `kiemchung check`. A pair is right when both days come out as writ
 
 from __future__ import annotations
 
+import json
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -42,13 +44,19 @@ def main() -> None:
     """Print how many pairs are right, and every day that is not."""
     judge = Judge.load(load_settings())
     right = harmful = 0
+    wrong = []
     for text, days in pairs():
         got = [outcome(text, day, judge) for day, _ in days]
         right += all(g == want for g, (_, want) in zip(got, days, strict=True))
         for g, (day, want) in zip(got, days, strict=True):
             harmful += g == "R" != want
             if g != want:
-                print(f"  {day} wanted {want}, got {g}: {text}")
+                wrong.append(f"  {day} wanted {want}, got {g}: {text}")
+    if "--json" in sys.argv:
+        print(json.dumps({"pairs": len(pairs()), "right": right, "wrongly_flagged_days": harmful}))
+        return
+    for line in wrong:
+        print(line)
     print(f"{right} of {len(pairs())} pairs right; wrongly flagged days: {harmful}")
 
 

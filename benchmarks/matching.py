@@ -1,6 +1,6 @@
 """Matching of claims and articles: how well, how fast, and how memory grows.
 
-    python benchmarks/matching.py
+    python benchmarks/matching.py [--pairs-only] [--json]
 
 Pairs of ``tests/data/same_claims.txt``; then mentions and articles made from its claims. CPU time.
 """
@@ -8,6 +8,7 @@ Pairs of ``tests/data/same_claims.txt``; then mentions and articles made from it
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import sys
 import time
@@ -35,9 +36,13 @@ def main() -> None:
             same, together = "!" not in (x, y), claim_key(a) == claim_key(b)
             pairs, right = pairs + 1, right + (same and together)
             wrong, missed = wrong + (together and not same), missed + (same and not together)
-    print(
-        f"{pairs} pairs: F1 {2 * right / (2 * right + wrong + missed):.3f}, wrongly merged {wrong}"
-    )
+    f1 = 2 * right / (2 * right + wrong + missed)
+    if "--json" in sys.argv:
+        print(json.dumps({"pairs": pairs, "f1": f1, "wrongly_merged": wrong}))
+    else:
+        print(f"{pairs} pairs: F1 {f1:.3f}, wrongly merged {wrong}")
+    if "--pairs-only" in sys.argv:
+        return
     dice = random.Random(0)
     claims = [text for group in groups for _, text in group]
     mentions = [f"{dice.choice(claims)[:-1]} ở xã {dice.randrange(5000)}." for _ in range(100_000)]

@@ -1,6 +1,6 @@
 """Whether the passage that settles a claim is found, and what the whole path makes of the claim.
 
-    python benchmarks/recall.py [--misses]
+    python benchmarks/recall.py [--misses] [--json]
 
 Claims of ``tests/data/retrieval_claims.txt``, each with the topic of its passage, on one day.
 Beside it the same claims against BM25 alone, without cues.
@@ -8,6 +8,7 @@ Beside it the same claims against BM25 alone, without cues.
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from datetime import date
@@ -51,12 +52,15 @@ def main() -> None:
     base = reference.load()
     index = PassageIndex(base.passages, base.documents)
     blind = PassageIndex([replace(p, cues=()) for p in base.passages], base.documents)
-    for name, found in (("cues and BM25", ranks(index)), ("BM25 alone", ranks(blind))):
-        count = len(found)
-        first, five = sum(r == 1 for r, _ in found), sum(r > 0 for r, _ in found)
-        point = sum(p for _, p in found)
-        print(f"{name:14} {count} claims: recall@1 {first / count:.3f}, @5 {five / count:.3f}, "
-              f"on point {point / count:.3f}")  # fmt: skip
+    whole: dict[str, dict[str, float]] = {}
+    for name, ranked in (("cues and BM25", ranks(index)), ("BM25 alone", ranks(blind))):
+        count = len(ranked)
+        whole[name] = {
+            "claims": count,
+            "recall_1": sum(r == 1 for r, _ in ranked) / count,
+            "recall_5": sum(r > 0 for r, _ in ranked) / count,
+            "on_point": sum(p for _, p in ranked) / count,
+        }
     judge = Judge.load(load_settings())
     flags, said = [], []
     for _, claim in rows():
@@ -66,6 +70,21 @@ def main() -> None:
     true = truths()
     wrong = [c for (_, c), f, t in zip(rows(), flags, true, strict=True) if f and t]
     false_said = [c for (_, c), s, t in zip(rows(), said, true, strict=True) if s and not t]
+    if "--json" in sys.argv:
+        print(json.dumps({
+            "with_cues": whole["cues and BM25"],
+            "without_cues": whole["BM25 alone"],
+            "false_claims": true.count(False),
+            "false_flagged": sum(flags) - len(wrong),
+            "false_supported": len(false_said),
+            "true_claims": true.count(True),
+            "true_supported": sum(said) - len(false_said),
+            "true_flagged": len(wrong),
+        }))  # fmt: skip
+        return
+    for name, row in whole.items():
+        print(f"{name:14} {row['claims']} claims: recall@1 {row['recall_1']:.3f}, "
+              f"@5 {row['recall_5']:.3f}, on point {row['on_point']:.3f}")  # fmt: skip
     print(f"{true.count(False)} false claims: {sum(flags) - len(wrong)} flagged, "
           f"{len(false_said)} called supported")  # fmt: skip
     print(f"{true.count(True)} true claims: {sum(said) - len(false_said)} supported, "

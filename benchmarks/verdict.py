@@ -1,6 +1,6 @@
 """The verdict model on real pairs: zero-shot, by folds, part by part, seed by seed, and controls.
 
-    python benchmarks/verdict.py --data DATA [--model DIR ...] [--folds 5] [--repeats 5]
+    python benchmarks/verdict.py --data DATA [--model DIR ...] [--folds 5] [--repeats 5] [--json]
 
 DATA holds ``verdicts/`` with ViFactCheck's half and XNLI in Vietnamese. Each --model is one trained
 folder (several seeds of one recipe: mean and spread are printed); without one, the shipped model.
@@ -89,6 +89,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, nargs="*", default=[registry.DEFAULT])
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     rows = read(given.data / "verdicts" / "vifactcheck_dev_a.jsonl")
     other = read(given.data / "verdicts" / "xnli_vi_test.jsonl")
@@ -134,6 +135,12 @@ def main() -> None:
             note(f"{told}: gap to claim only", macro_f1 - blind.claim_only_macro_f1)
             note(f"{told}: digit flip leaves supported", blind.flip_leaves_supported)
         note("XNLI-vi test: macro-F1", evaluate.evaluate(model, other).macro_f1)
+    if given.json:
+        means = {
+            n: {"mean": float(np.mean(v)), "spread": float(np.std(v))} for n, v in found.items()
+        }
+        print(json.dumps(means))
+        return
     for name, values in found.items():
         print(f"{name:58} {spread(values)}")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -201,21 +201,15 @@ def test_a_taken_port_is_named(settings: Settings) -> None:
             demo.run(load_settings(data_dir=settings.data_dir, port=port))
 
 
-@pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=str)
-def test_a_notebook_runs_on_the_sample_and_keeps_no_output(
-    notebook: Path, result: demo.Result, settings: Settings
-) -> None:
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    code = [c for c in cells if c["cell_type"] == "code"]
-    assert code
-    assert not [c for c in code if c["outputs"] or c["execution_count"]]
-    text = "\n\n".join("".join(c["source"]) for c in code)
-    done = subprocess.run(
-        [sys.executable, "-c", text],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "KIEMCHUNG_DATA_DIR": str(settings.data_dir)},
-        capture_output=True,
-        text=True,
-        cwd=notebook.parent,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "articles" in done.stdout
+def test_the_figures_of_the_docs_are_those_of_this_week(result: demo.Result) -> None:
+    """What README and docs say of the sample; `tools/figures.py --update demo` after a change."""
+    path = ROOT / "tools" / "figures.py"
+    spec = importlib.util.spec_from_file_location("tools_figures_of_the_week", path)
+    assert spec
+    assert spec.loader
+    figures = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = figures
+    spec.loader.exec_module(figures)
+    run, stored = figures.read_registry()["demo"], figures.read_stored("demo")
+    again = figures.figures_of(run, json.dumps(result.as_dict(), default=str))
+    assert figures.compare(run, stored, again) == []
