@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kiemchung.errors import InputError
 from kiemchung.store import open_store
 from models import registry
+from pipeline import dataset as dataset_
 from pipeline.judging import promoted_model
 from pipeline.weekly import store_path
 
@@ -25,24 +25,15 @@ STORE: Final = "store"  # instead of a folder: the decisions of the data folder,
 def export_dataset(settings: Settings, folder: Path) -> None:
     """Write the decisions of the store into ``folder`` in the form of `models.reviewed`.
 
-    The one place where retraining meets the exporter, `pipeline.dataset.export_dataset`.
-
     Raises:
-        InputError: there is no store, or this installation has no exporter.
+        InputError: there is no store.
         StoreLockedError: a server owns the store.
     """
     path = store_path(settings)
     if not path.is_file():
         raise InputError("there is no store yet", where=str(path), remedy="give --data")
-    try:
-        exporter = importlib.import_module("pipeline.dataset")
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "this installation cannot export a data set",
-            remedy="give --from-reviews DIR, a folder of `kiemchung export --dataset DIR`",
-        ) from error
     with open_store(path) as store:
-        exporter.export_dataset(store, folder)
+        dataset_.export_dataset(store, folder)
 
 
 def dataset(given: str, settings: Settings, out: Path) -> Path:
