@@ -76,6 +76,9 @@ def main() -> None:
         "noticed_in_the_same_week": {
             name: f"{hit[name]}/{tried[name]}" for name in sorted(tried)
         },
+        "shares": {name: hit[name] / tried[name] for name in sorted(tried)},
+        "kinds": len(tried),
+        "kinds_nearly_always": sum(hit[name] >= 0.996 * tried[name] for name in tried),
     }, indent=1))  # fmt: skip
 
 
