@@ -157,6 +157,22 @@ def opened(staffed: Path, path: Path, *, double_share: float = 0.0) -> Iterator[
         yield Desk(store, path.parent / "inbox")
 
 
+@pytest.fixture(scope="module")
+def merged(staffed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with four weeks merged, and nobody has concluded anything."""
+    home = tmp_path_factory.mktemp("merged")
+    with opened(staffed, home / "k.duckdb") as desk:
+        desk.merge(*(week(n) for n in range(4)))
+    shutil.rmtree(home / "inbox")
+    return home
+
+
+@pytest.fixture
+def four_weeks(merged: Path, tmp_path: Path) -> Iterator[Desk]:
+    with opened(merged, tmp_path / "var" / "k.duckdb") as found:
+        yield found
+
+
 @pytest.fixture
 def desk(staffed: Path, tmp_path: Path) -> Iterator[Desk]:
     with opened(staffed, tmp_path / "var" / "k.duckdb") as found:
@@ -164,11 +180,10 @@ def desk(staffed: Path, tmp_path: Path) -> Iterator[Desk]:
 
 
 @pytest.fixture(scope="module")
-def decided(staffed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def decided(merged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder in which four weeks are decided."""
     home = tmp_path_factory.mktemp("decided")
-    with opened(staffed, store_path(load_settings(data_dir=home))) as desk:
-        desk.merge(*(week(n) for n in range(4)))
+    with opened(merged, store_path(load_settings(data_dir=home))) as desk:
         desk.everything()
     return home
 
@@ -241,9 +256,9 @@ def test_evidence_is_what_was_cited_or_what_lay_there(desk: Desk, tmp_path: Path
     assert pairs(tmp_path / "again")[texts[1]].evidence == NEW_PASSAGE.text
 
 
-def test_every_act_ends_in_one_state_and_the_sums_match(desk: Desk, tmp_path: Path) -> None:
+def test_every_act_ends_in_one_state_and_the_sums_match(four_weeks: Desk, tmp_path: Path) -> None:
+    desk = four_weeks
     store = desk.store
-    desk.merge(week(0), week(1), week(2))
     keys = [k for t, k in desk.mentions().items() if "Luật" in t]
     R, S, N = Decision.REFUTED, Decision.SUPPORTED, Decision.NOT_ENOUGH_INFO
     desk.say("an", keys[0], R)
@@ -480,8 +495,8 @@ def test_a_line_separator_inside_a_claim_is_no_new_line(tmp_path: Path) -> None:
     assert read_split(tmp_path, "dev") == []
 
 
-def test_a_folder_with_something_else_in_it_is_left_alone(desk: Desk, tmp_path: Path) -> None:
-    desk.merge(week(0))
+def test_a_folder_with_something_else_in_it_is_left_alone(four_weeks: Desk, tmp_path: Path) -> None:
+    desk = four_weeks
     desk.a_few()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
@@ -490,17 +505,19 @@ def test_a_folder_with_something_else_in_it_is_left_alone(desk: Desk, tmp_path: 
     with pytest.raises(InputError, match="not a folder"):
         export_dataset(desk.store, tmp_path / "mine" / "thesis.txt")
     first = export_dataset(desk.store, tmp_path / "out")
-    desk.merge(week(1))
-    desk.say("an", "Hợp tác xã An Bình vừa kết nạp 110 hộ.", Decision.NOT_ENOUGH_INFO)
+    text = "Hợp tác xã An Bình vừa kết nạp 120 hộ."
+    assert text not in list(desk.mentions())[::3]
+    desk.say("an", text, Decision.NOT_ENOUGH_INFO)
     second = export_dataset(desk.store, tmp_path / "out")  # an earlier data set is replaced
     assert second["pairs"] == first["pairs"] + 1
     assert reviewed.verify(tmp_path / "out")["version"] == second["version"] != first["version"]
 
 
-def test_fewer_than_three_weeks_are_split_by_story_and_say_so(desk: Desk, tmp_path: Path) -> None:
-    desk.merge(week(0), week(1))
-    desk.a_few()
-    made = export_dataset(desk.store, tmp_path / "out")
+def test_fewer_than_three_weeks_are_split_by_story_and_say_so(
+    four_weeks: Desk, tmp_path: Path
+) -> None:
+    four_weeks.a_few()
+    made = export_dataset(four_weeks.store, tmp_path / "out", until=WEEKS[1])
     assert made["splits"]["rule"] == "story"
     assert "no split is later" in (tmp_path / "out" / reviewed.CARD).read_text("utf-8")
     dealt = {p.story: n for n in reviewed.SPLITS for p in read_split(tmp_path / "out", n)}
