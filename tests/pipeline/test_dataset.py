@@ -416,6 +416,33 @@ def test_what_comes_back_later_leaves_the_later_split(desk: Desk, tmp_path: Path
     assert done.exit_code == 0, done.output
 
 
+def test_the_sentences_around_leave_only_when_asked_for(desk: Desk, tmp_path: Path) -> None:
+    given = week(0)
+    articles = list(given.articles[:3])
+    articles[1] = replace(articles[1], opt_outs=("tdm",))
+    kept = {a.article_id for a in articles}
+    mentions = tuple(m for m in given.mentions if m.article_id in kept)
+    judged = {m.mention_id for m in mentions}
+    desk.merge(replace(given, articles=tuple(articles), mentions=mentions, judgements=tuple(j for j in given.judgements if j.mention_id in judged)))  # fmt: skip
+    for text in desk.mentions():
+        desk.say("an", text, Decision.NOT_ENOUGH_INFO)
+    made = export_dataset(desk.store, tmp_path / "out", with_text=True)
+    assert made["with_text"]
+    assert reviewed.verify(tmp_path / "out")["files"]["context.jsonl"]["rows"] == 2
+    lines = (tmp_path / "out" / "context.jsonl").read_text("utf-8").splitlines()
+    around = {r["pair_id"]: r for r in map(json.loads, lines)}
+    allowed = [p for p in pairs(tmp_path / "out").values() if p.claim]
+    assert {p.pair_id for p in allowed} == set(around)
+    for one in around.values():
+        assert one["before"] == "Một xã ven sông vừa có thêm hợp tác xã."
+        assert one["after"] == "Bà con đã chuẩn bị cho vụ mới từ tháng trước."
+    assert "for the house alone" in (tmp_path / "out" / reviewed.CARD).read_text("utf-8")
+    # The same folder written again without it holds none.
+    plain = export_dataset(desk.store, tmp_path / "out")
+    assert not (tmp_path / "out" / "context.jsonl").exists()
+    assert reviewed.verify(tmp_path / "out")["version"] == plain["version"] != made["version"]
+
+
 def test_copies_are_counted_and_not_repeated(desk: Desk, tmp_path: Path) -> None:
     desk.merge(batch(flags=1, copies=3, quiet=0))
     desk.say("an", FLAG_CLAIM, Decision.REFUTED)
@@ -545,5 +572,6 @@ def test_the_command_takes_weeks_and_tells_mistakes(
         [*into, "--week", "2026-W36", "--until", "2026-W37"],
         [*into, "--until", "gần đây"],
         [*given, "--until", "2026-W37"],
+        [*given, "--with-text"],
     ):
         assert isinstance(run.invoke(app, wrong).exception, InputError), wrong
