@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -26,13 +27,13 @@ from kiemchung.domain import (
     digest,
     sha256_hex,
 )
-from kiemchung.errors import DamagedFileError, InputError
+from kiemchung.errors import AccountingError, DamagedFileError, InputError
 from kiemchung.store import Account, Store, double, open_store
-from kiemchung.store.conclusions import STATES
+from kiemchung.store.conclusions import STATES, conclusions
 from kiemchung.store.double import Cause
 from kiemchung.store.inbox import write_batch
 from kiemchung.store.reopening import Replaced, reopen, withdraw
-from models import reviewed
+from models import reviewed, splits
 from models.reviewed import ReviewedPair, read_split
 from pipeline.cli import app
 from pipeline.dataset import export_dataset
@@ -414,6 +415,31 @@ def test_what_comes_back_later_leaves_the_later_split(desk: Desk, tmp_path: Path
     assert [p.claim for p in read_split(tmp_path / "out", "test")] == [other_number]
     done = CliRunner().invoke(app, ["data", "leaks", str(tmp_path / "out"), "--json"])
     assert done.exit_code == 0, done.output
+
+
+def test_a_hole_in_the_split_and_a_sum_that_does_not_match_stop_the_export(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "Xã Đông có 40 hộ trồng lúa mới trong vụ này."
+    desk.merge(week(0, claims=(said, said.replace("mới", "nếp"))))
+    for text in desk.mentions():
+        desk.say("an", text, Decision.NOT_ENOUGH_INFO)
+    apart = splits.Split(rule="time", of=np.array([0, 2], np.int8), why={}, weeks={})
+    with monkeypatch.context() as patched:
+        patched.setattr(splits, "split", lambda *_: apart)
+        with pytest.raises(AccountingError, match="near_claim 1") as told:
+            export_dataset(desk.store, tmp_path / "out")
+    assert "pairs " in told.value.where
+    assert not (tmp_path / "out").exists()
+    with monkeypatch.context() as patched:
+        short = replace(conclusions(desk.store), reviews=3)
+        patched.setattr("kiemchung.store.conclusions.conclusions", lambda _: short)
+        with pytest.raises(AccountingError, match="reviews against their states: 3 and 2"):
+            export_dataset(desk.store, tmp_path / "out")
+    with pytest.raises(DamagedFileError):
+        reviewed.verify(tmp_path / "out")
+    export_dataset(desk.store, tmp_path / "out")
+    reviewed.verify(tmp_path / "out")
 
 
 def test_the_sentences_around_leave_only_when_asked_for(desk: Desk, tmp_path: Path) -> None:
