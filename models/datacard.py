@@ -53,6 +53,7 @@ def card(body: Mapping[str, Any]) -> str:
             *_splits(body),
             *_where_all_went(body),
             *_selection(body),
+            *(_TEXT if body["with_text"] else ()),
             *_USE,
         )
     )
@@ -153,10 +154,19 @@ LICENCE: Final = (
     " are the wording of the reference base (see its documentation). The labels belong to those who"
     " made them; whoever publishes this folder says under which licence."
 )
+_TEXT: Final = (
+    "## Text of articles: for the house alone",
+    "",
+    "context.jsonl holds, by `pair_id`, the sentence before each claim and the one behind it. They"
+    " are their publishers' words and no quotation: train with them where the law lets you, and"
+    " remove the file before you pass the folder on, which `data verify` will then say.",
+    "",
+)
 _USE: Final = (
     "## What is not in it",
     "",
-    "No article beyond the claim's own span, no address, no outlet, no name, note or time of a"
+    "No article beyond the claim's own span (but see above, where there is a context.jsonl), no"
+    " address, no outlet, no name, note or time of a"
     " reviewer. `reviewer` is a keyed hash; its key is not stored, and the same person has another"
     " one in a data set of other content. Where a page's owner refuses archiving, quoting or text"
     " mining, `claim` is empty and `claim_sha256` stands for it.",

@@ -11,7 +11,8 @@ meets; the order of the parts is the order in which they are given.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -265,11 +266,8 @@ def _places(same: NDArray[np.uint64], rows: NDArray[np.int64]) -> dict[int, list
 def _inside(rows: _All, parts: Sequence[Part]) -> list[Leak]:
     """Return the claims that stand word for word in the evidence or context of another part."""
     words = [near.plain_words(c) for p in parts for c in p.claims]
-    heads: dict[tuple[str, ...], list[int]] = {}
-    for n, said in enumerate(words):
-        if len(said) >= PHRASE:
-            heads.setdefault(tuple(said[:PHRASE]), []).append(n)
-    firsts = {head[0] for head in heads}
+    phrases = _telling(words)
+    firsts = {phrase[0] for phrase in phrases}
     found: dict[int, Leak] = {}
     at = 0
     for number, part in enumerate(parts):
@@ -279,7 +277,7 @@ def _inside(rows: _All, parts: Sequence[Part]) -> list[Leak]:
                 if not text or text in seen:
                     continue
                 seen.add(text)
-                for claim in _claims_in(near.plain_words(text), words, heads, firsts):
+                for claim in _claims_in(near.plain_words(text), words, phrases, firsts):
                     if rows.part[claim] != number:
                         found.setdefault(
                             claim,
@@ -293,18 +291,37 @@ def _inside(rows: _All, parts: Sequence[Part]) -> list[Leak]:
     return [found[n] for n in sorted(found)]
 
 
+_Phrases = dict[tuple[str, ...], list[tuple[int, int]]]
+
+
+def _telling(words: list[list[str]]) -> _Phrases:
+    """Return each claim, and where it begins, by the rarest of its phrases of `PHRASE` words.
+
+    Claims begin alike ("theo luật, hợp tác xã phải có …"), so their beginnings would find too many.
+    """
+    often = Counter(p for said in words for p in _phrases(said))
+    found: _Phrases = {}
+    for n, said in enumerate(words):
+        phrases = list(_phrases(said))
+        if phrases:
+            start = min(range(len(phrases)), key=lambda i: often[phrases[i]])
+            found.setdefault(phrases[start], []).append((n, start))
+    return found
+
+
+def _phrases(words: list[str]) -> Iterator[tuple[str, ...]]:
+    return zip(*(words[k:] for k in range(PHRASE)), strict=False)
+
+
 def _claims_in(
-    text: list[str],
-    words: list[list[str]],
-    heads: dict[tuple[str, ...], list[int]],
-    firsts: set[str],
+    text: list[str], words: list[list[str]], phrases: _Phrases, firsts: set[str]
 ) -> set[int]:
     return {
         n
         for at, word in enumerate(text)
         if word in firsts
-        for n in heads.get(tuple(text[at : at + PHRASE]), ())
-        if text[at : at + len(words[n])] == words[n]
+        for n, start in phrases.get(tuple(text[at : at + PHRASE]), ())
+        if at >= start and text[at - start : at - start + len(words[n])] == words[n]
     }
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kiemchung.store.conclusions import Conclusions
 
 _NO_LABEL: Final = str(Decision.UNCHECKABLE)
+_AROUND: Final = "context.jsonl"
 _PIECE: Final = 1000  # pairs written at once
 
 
@@ -53,15 +54,22 @@ class _Kept:
 
 
 def export_dataset(
-    store: Store, folder: Path, *, week: str | None = None, until: str | None = None
+    store: Store,
+    folder: Path,
+    *,
+    week: str | None = None,
+    until: str | None = None,
+    with_text: bool = False,
 ) -> dict[str, Any]:
     """Write the data set of all standing decisions, of one ``week`` or of those up to ``until``.
 
-    Returns the manifest.
+    ``with_text`` adds the sentences around each claim, for training in the house, but for pages
+    that reserve their words. Returns the manifest.
 
     Raises:
         InputError: nothing has been concluded, or the folder holds something else.
-        AccountingError: a sum does not match, or two splits share something; nothing is written.
+        AccountingError: two splits share something (nothing is written then), or a sum does not
+            match (no manifest is written, so the folder is no data set).
     """
     from kiemchung.store.conclusions import conclusions
     from kiemchung.store.outlook import week_samples
@@ -88,9 +96,36 @@ def export_dataset(
     )
     facts = {
         "chosen": {"week": week, "until": until},
+        "with_text": with_text,
         "selection": _selection([s for s in week_samples(store) if _asked(s.week, week, until)]),
     }
-    return _write(folder, found, kept, parted, texts, facts)
+    surroundings = _surroundings(store, kept) if with_text else {}
+    return _write(folder, found, kept, parted, texts, facts, surroundings)
+
+
+def _surroundings(store: Store, kept: _Kept) -> dict[str, tuple[str, str]]:
+    """Return by pair the sentence before its claim and the one behind; not of pages that refuse."""
+    import pyarrow as pa
+
+    from kiemchung.store.conclusions import around
+    from nlp.sentences import sentence_spans
+
+    wanted = {
+        key: pair
+        for key, pair, refused in zip(
+            kept["review_key"], kept["pair_id"], kept["refused"], strict=True
+        )
+        if not refused
+    }
+    keys = pa.table({"review_key": pa.array(list(wanted), pa.int64())})
+    found = {}
+    for key, (before, after) in around(store, keys).items():
+        left, right = sentence_spans(before)[-1:], sentence_spans(after)[:1]
+        found[wanted[key]] = (
+            before[slice(*left[0])] if left else "",
+            after[slice(*right[0])] if right else "",
+        )
+    return found
 
 
 def _asked(given: str, week: str | None, until: str | None) -> bool:
@@ -117,7 +152,7 @@ def _check_folder(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise InputError("not a folder", where=str(folder), remedy="give another --dataset")
-    known = {reviewed.CARD, reviewed.MANIFEST, *(f"{n}.jsonl" for n in splits.NAMES)}
+    known = {reviewed.CARD, reviewed.MANIFEST, _AROUND, *(f"{n}.jsonl" for n in splits.NAMES)}
     strange = sorted(p.name for p in folder.iterdir() if p.name not in known)
     if strange:
         raise InputError(
@@ -248,12 +283,14 @@ def _write(
     parted: splits.Split,
     texts: near.Texts,
     facts: dict[str, Any],
+    surroundings: dict[str, tuple[str, str]],
 ) -> dict[str, Any]:
     conflicts = _check_leaks(kept, parted, texts)
     # By week and id: the order in which somebody worked is nobody's business.
     order = sorted(range(len(kept)), key=lambda i: (kept["week"][i], kept["pair_id"][i]))
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / reviewed.MANIFEST).unlink(missing_ok=True)
+    for name in (reviewed.MANIFEST, _AROUND):  # an earlier one may have had it
+        (folder / name).unlink(missing_ok=True)
     files: dict[str, dict[str, Any]] = {}
     counts = {}
     names = _pseudonyms(kept)
@@ -265,6 +302,15 @@ def _write(
         )
         files[f"{name}.jsonl"] = {"sha256": sha256, "rows": len(rows)}
         counts[name] = tally.as_dict()
+    if facts["with_text"]:
+        lines = (
+            (
+                json.dumps({"pair_id": i, "before": a, "after": b}, ensure_ascii=False) + "\n"
+            ).encode()
+            for i, (a, b) in sorted(surroundings.items())
+        )
+        sha256 = write_pieces_atomically(folder / _AROUND, lines)
+        files[_AROUND] = {"sha256": sha256, "rows": len(surroundings)}
     body = {
         "kind": reviewed.KIND,
         "format": reviewed.FORMAT,

@@ -27,6 +27,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from kiemchung.domain import Batch, Checkability, Decision, Judgement, Label, Mention
 from kiemchung.errors import InputError, LeaseError
 from kiemchung.store import Account, Store, details, double, open_store, reopening
+from kiemchung.store.conclusions import conclusions
 from kiemchung.store.decided import decided, publishable
 from kiemchung.store.double import Cause
 from kiemchung.store.inbox import waiting, write_batch
@@ -788,3 +789,9 @@ class Office(RuleBasedStateMachine):
         }
         places = [ids[d.mention_key] for p in publishable(every).found for d in p.places]
         assert sorted(places) == sorted(held)  # every decided place once, and no other
+        data = conclusions(self.store)
+        assert sum(data.states.values()) == data.reviews == len(model.acts)
+        own = {m: model.settled(m) for m in model.mentions}
+        assert dict(
+            zip(data.rows["mention_id"].to_pylist(), data.rows["decision"].to_pylist(), strict=True)
+        ) == {m: str(a.decision) for m, a in own.items() if a is not None}

@@ -126,6 +126,23 @@ WHERE len(r.cited_passages) = 0
 GROUP BY r.review_key
 """
 
+WINDOW: Final = 600
+"""Letters before and behind a claim within which its neighbours are looked for."""
+_AROUND: Final = f"""
+SELECT r.review_key, substring(t.text, greatest(m.start_char - {WINDOW}, 0) + 1,
+        least(m.start_char, {WINDOW})) AS before,
+    substring(t.text, m.end_char + 1, {WINDOW}) AS after
+FROM n_stands AS n
+JOIN review AS r ON r.review_key = n.review_key
+JOIN mention AS m ON m.mention_key = r.mention_key
+JOIN (
+    SELECT article_key,
+        concat_ws(E'\n\n', nullif(title, ''), nullif(lead, ''), nullif(body, '')) AS text
+    FROM article
+) AS t ON t.article_key = m.article_key
+ORDER BY r.review_key
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusions:
@@ -172,6 +189,22 @@ def conclusions(store: Store) -> Conclusions:
         states={name: int(counted.get(name, 0)) for name in STATES},
         reviews=int(reviews),
     )
+
+
+def around(store: Store, review_keys: pa.Table) -> dict[int, tuple[str, str]]:
+    """Return what stands before and behind the claim of each conclusion, at most `WINDOW` letters.
+
+    ``review_keys`` has one column of that name in the singular. It is text of the article: only for
+    whoever may use it, and never for a page that reserves its words.
+    """
+    with store._room(ROOM), store._cursor() as cursor:
+        cursor.register("n_stands", review_keys)
+        try:
+            table = cursor.execute(_AROUND).to_arrow_table()
+        finally:
+            cursor.unregister("n_stands")
+    columns = (table[name].to_pylist() for name in ("review_key", "before", "after"))
+    return {key: (before, after) for key, before, after in zip(*columns, strict=True)}
 
 
 def _lists(cursor: duckdb.DuckDBPyConnection, query: str) -> dict[int, tuple[int, ...]]:

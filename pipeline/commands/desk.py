@@ -142,6 +142,10 @@ def export(
     until: Annotated[
         str | None, typer.Option("--until", help="With --dataset: up to this week or day.")
     ] = None,
+    with_text: Annotated[
+        bool,
+        typer.Option("--with-text", help="With --dataset: the sentences around, for the house."),
+    ] = False,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -149,10 +153,10 @@ def export(
     if dataset is not None:
         if out is not None or mention is not None:
             raise InputError("--dataset writes a folder of its own", remedy="no --out, --mention")
-        _export_dataset(dataset, week, until, data, as_json=as_json)
+        _export_dataset(dataset, week, until, data, with_text=with_text, as_json=as_json)
         return
-    if until is not None:
-        raise InputError("--until is for --dataset", remedy="use --week, or give --dataset")
+    if until is not None or with_text:
+        raise InputError("--until and --with-text are for --dataset", remedy="give --dataset")
     from pipeline import export as exporting
     from pipeline.weekly import outlet_names
     from pipeline.weeks import parse_week
@@ -182,7 +186,13 @@ def export(
 
 
 def _export_dataset(
-    folder: Path, week: str | None, until: str | None, data: Path | None, *, as_json: bool
+    folder: Path,
+    week: str | None,
+    until: str | None,
+    data: Path | None,
+    *,
+    with_text: bool,
+    as_json: bool,
 ) -> None:
     from pipeline.dataset import export_dataset
     from pipeline.weeks import parse_week, week_of
@@ -195,6 +205,7 @@ def _export_dataset(
             folder,
             week=str(parse_week(week)) if week else None,
             until=str(week_of(until)) if until else None,
+            with_text=with_text,
         )
     emit(
         {"folder": str(folder)} | made,
@@ -210,6 +221,8 @@ def _export_dataset(
     for name, n in made["left_out"].items():
         if n:
             say(f"{n} left out: {name.replace('_', ' ')}")
+    if with_text:
+        say("context.jsonl holds text of articles: for training in the house, not to be passed on")
     if made["splits"]["rule"] != "time":
         say("fewer than three weeks: split by story alone, no split is later than another")
 

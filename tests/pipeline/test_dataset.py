@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -26,13 +27,13 @@ from kiemchung.domain import (
     digest,
     sha256_hex,
 )
-from kiemchung.errors import DamagedFileError, InputError
+from kiemchung.errors import AccountingError, DamagedFileError, InputError
 from kiemchung.store import Account, Store, double, open_store
-from kiemchung.store.conclusions import STATES
+from kiemchung.store.conclusions import STATES, conclusions
 from kiemchung.store.double import Cause
 from kiemchung.store.inbox import write_batch
 from kiemchung.store.reopening import Replaced, reopen, withdraw
-from models import reviewed
+from models import reviewed, splits
 from models.reviewed import ReviewedPair, read_split
 from pipeline.cli import app
 from pipeline.dataset import export_dataset
@@ -157,6 +158,22 @@ def opened(staffed: Path, path: Path, *, double_share: float = 0.0) -> Iterator[
         yield Desk(store, path.parent / "inbox")
 
 
+@pytest.fixture(scope="module")
+def merged(staffed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with four weeks merged, and nobody has concluded anything."""
+    home = tmp_path_factory.mktemp("merged")
+    with opened(staffed, home / "k.duckdb") as desk:
+        desk.merge(*(week(n) for n in range(4)))
+    shutil.rmtree(home / "inbox")
+    return home
+
+
+@pytest.fixture
+def four_weeks(merged: Path, tmp_path: Path) -> Iterator[Desk]:
+    with opened(merged, tmp_path / "var" / "k.duckdb") as found:
+        yield found
+
+
 @pytest.fixture
 def desk(staffed: Path, tmp_path: Path) -> Iterator[Desk]:
     with opened(staffed, tmp_path / "var" / "k.duckdb") as found:
@@ -164,11 +181,10 @@ def desk(staffed: Path, tmp_path: Path) -> Iterator[Desk]:
 
 
 @pytest.fixture(scope="module")
-def decided(staffed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def decided(merged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder in which four weeks are decided."""
     home = tmp_path_factory.mktemp("decided")
-    with opened(staffed, store_path(load_settings(data_dir=home))) as desk:
-        desk.merge(*(week(n) for n in range(4)))
+    with opened(merged, store_path(load_settings(data_dir=home))) as desk:
         desk.everything()
     return home
 
@@ -241,9 +257,9 @@ def test_evidence_is_what_was_cited_or_what_lay_there(desk: Desk, tmp_path: Path
     assert pairs(tmp_path / "again")[texts[1]].evidence == NEW_PASSAGE.text
 
 
-def test_every_act_ends_in_one_state_and_the_sums_match(desk: Desk, tmp_path: Path) -> None:
+def test_every_act_ends_in_one_state_and_the_sums_match(four_weeks: Desk, tmp_path: Path) -> None:
+    desk = four_weeks
     store = desk.store
-    desk.merge(week(0), week(1), week(2))
     keys = [k for t, k in desk.mentions().items() if "Luật" in t]
     R, S, N = Decision.REFUTED, Decision.SUPPORTED, Decision.NOT_ENOUGH_INFO
     desk.say("an", keys[0], R)
@@ -401,6 +417,58 @@ def test_what_comes_back_later_leaves_the_later_split(desk: Desk, tmp_path: Path
     assert done.exit_code == 0, done.output
 
 
+def test_a_hole_in_the_split_and_a_sum_that_does_not_match_stop_the_export(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "Xã Đông có 40 hộ trồng lúa mới trong vụ này."
+    desk.merge(week(0, claims=(said, said.replace("mới", "nếp"))))
+    for text in desk.mentions():
+        desk.say("an", text, Decision.NOT_ENOUGH_INFO)
+    apart = splits.Split(rule="time", of=np.array([0, 2], np.int8), why={}, weeks={})
+    with monkeypatch.context() as patched:
+        patched.setattr(splits, "split", lambda *_: apart)
+        with pytest.raises(AccountingError, match="near_claim 1") as told:
+            export_dataset(desk.store, tmp_path / "out")
+    assert "pairs " in told.value.where
+    assert not (tmp_path / "out").exists()
+    with monkeypatch.context() as patched:
+        short = replace(conclusions(desk.store), reviews=3)
+        patched.setattr("kiemchung.store.conclusions.conclusions", lambda _: short)
+        with pytest.raises(AccountingError, match="reviews against their states: 3 and 2"):
+            export_dataset(desk.store, tmp_path / "out")
+    with pytest.raises(DamagedFileError):
+        reviewed.verify(tmp_path / "out")
+    export_dataset(desk.store, tmp_path / "out")
+    reviewed.verify(tmp_path / "out")
+
+
+def test_the_sentences_around_leave_only_when_asked_for(desk: Desk, tmp_path: Path) -> None:
+    given = week(0)
+    articles = list(given.articles[:3])
+    articles[1] = replace(articles[1], opt_outs=("tdm",))
+    kept = {a.article_id for a in articles}
+    mentions = tuple(m for m in given.mentions if m.article_id in kept)
+    judged = {m.mention_id for m in mentions}
+    desk.merge(replace(given, articles=tuple(articles), mentions=mentions, judgements=tuple(j for j in given.judgements if j.mention_id in judged)))  # fmt: skip
+    for text in desk.mentions():
+        desk.say("an", text, Decision.NOT_ENOUGH_INFO)
+    made = export_dataset(desk.store, tmp_path / "out", with_text=True)
+    assert made["with_text"]
+    assert reviewed.verify(tmp_path / "out")["files"]["context.jsonl"]["rows"] == 2
+    lines = (tmp_path / "out" / "context.jsonl").read_text("utf-8").splitlines()
+    around = {r["pair_id"]: r for r in map(json.loads, lines)}
+    allowed = [p for p in pairs(tmp_path / "out").values() if p.claim]
+    assert {p.pair_id for p in allowed} == set(around)
+    for one in around.values():
+        assert one["before"] == "Một xã ven sông vừa có thêm hợp tác xã."
+        assert one["after"] == "Bà con đã chuẩn bị cho vụ mới từ tháng trước."
+    assert "for the house alone" in (tmp_path / "out" / reviewed.CARD).read_text("utf-8")
+    # The same folder written again without it holds none.
+    plain = export_dataset(desk.store, tmp_path / "out")
+    assert not (tmp_path / "out" / "context.jsonl").exists()
+    assert reviewed.verify(tmp_path / "out")["version"] == plain["version"] != made["version"]
+
+
 def test_copies_are_counted_and_not_repeated(desk: Desk, tmp_path: Path) -> None:
     desk.merge(batch(flags=1, copies=3, quiet=0))
     desk.say("an", FLAG_CLAIM, Decision.REFUTED)
@@ -480,8 +548,8 @@ def test_a_line_separator_inside_a_claim_is_no_new_line(tmp_path: Path) -> None:
     assert read_split(tmp_path, "dev") == []
 
 
-def test_a_folder_with_something_else_in_it_is_left_alone(desk: Desk, tmp_path: Path) -> None:
-    desk.merge(week(0))
+def test_a_folder_with_something_else_in_it_is_left_alone(four_weeks: Desk, tmp_path: Path) -> None:
+    desk = four_weeks
     desk.a_few()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
@@ -490,17 +558,19 @@ def test_a_folder_with_something_else_in_it_is_left_alone(desk: Desk, tmp_path: 
     with pytest.raises(InputError, match="not a folder"):
         export_dataset(desk.store, tmp_path / "mine" / "thesis.txt")
     first = export_dataset(desk.store, tmp_path / "out")
-    desk.merge(week(1))
-    desk.say("an", "Hợp tác xã An Bình vừa kết nạp 110 hộ.", Decision.NOT_ENOUGH_INFO)
+    text = "Hợp tác xã An Bình vừa kết nạp 120 hộ."
+    assert text not in list(desk.mentions())[::3]
+    desk.say("an", text, Decision.NOT_ENOUGH_INFO)
     second = export_dataset(desk.store, tmp_path / "out")  # an earlier data set is replaced
     assert second["pairs"] == first["pairs"] + 1
     assert reviewed.verify(tmp_path / "out")["version"] == second["version"] != first["version"]
 
 
-def test_fewer_than_three_weeks_are_split_by_story_and_say_so(desk: Desk, tmp_path: Path) -> None:
-    desk.merge(week(0), week(1))
-    desk.a_few()
-    made = export_dataset(desk.store, tmp_path / "out")
+def test_fewer_than_three_weeks_are_split_by_story_and_say_so(
+    four_weeks: Desk, tmp_path: Path
+) -> None:
+    four_weeks.a_few()
+    made = export_dataset(four_weeks.store, tmp_path / "out", until=WEEKS[1])
     assert made["splits"]["rule"] == "story"
     assert "no split is later" in (tmp_path / "out" / reviewed.CARD).read_text("utf-8")
     dealt = {p.story: n for n in reviewed.SPLITS for p in read_split(tmp_path / "out", n)}
@@ -528,5 +598,6 @@ def test_the_command_takes_weeks_and_tells_mistakes(
         [*into, "--week", "2026-W36", "--until", "2026-W37"],
         [*into, "--until", "gần đây"],
         [*given, "--until", "2026-W37"],
+        [*given, "--with-text"],
     ):
         assert isinstance(run.invoke(app, wrong).exception, InputError), wrong
