@@ -247,7 +247,7 @@ def table(found: Compared, names: tuple[str, str]) -> list[str]:
         f" {boot.high:+.4f} (paired bootstrap over texts, {boot.rounds} rounds); chance that the"
         f" second is no better {boot.chance_no_better:.3f}.",
         f"McNemar ({test.method}): only the first right {test.only_first}, only the second"
-        f" {test.only_second}, p = {test.p:.4f}.",
+        f" {test.only_second}, p {_chance(test.p)}.",
         f"Flags gained {found.flags_gained[0]}, {found.flags_gained[1]} of them right; lost"
         f" {found.flags_lost[0]}, {found.flags_lost[1]} of them right.",
         "",
@@ -262,6 +262,10 @@ def table(found: Compared, names: tuple[str, str]) -> list[str]:
                 f" | {_shown(x)} | {_shown(y)} |"
             )
     return lines
+
+
+def _chance(p: float) -> str:
+    return "< 0.0001" if p < 0.0001 else f"= {p:.4f}"
 
 
 def _interval(report: evaluate.Report) -> str:

@@ -101,9 +101,9 @@ def models_compare(
     """Set two models side by side: chance, slices, behaviour, calibration, flags of a week.
 
     Names are those of `models list`, or folders. Without a set the pairs of the reference base
-    serve. The page is Markdown.
+    serve. The page is Markdown, or HTML where its name says so.
     """
-    from pipeline import comparing
+    from pipeline import comparing, mdpage
     from pipeline.weeks import parse_week
     from pipeline.workers import cores
 
@@ -120,7 +120,10 @@ def models_compare(
     page = comparing.page(found)
     if out is not None:
         with output(out) as target:
-            target.write("\n".join(page) + "\n")
+            if out.suffix.lower() in (".html", ".htm"):
+                target.write(mdpage.as_html(page, title=" and ".join(found.names)))
+            else:
+                target.write("\n".join(page) + "\n")
     emit(found.as_dict(), as_json=as_json, lines=page)
 
 
