@@ -9,8 +9,10 @@ below the largest, by the model that thinks better of it. A reviewer who alone r
 is expected by the second model, one who wrote most labels by the first.
 
 Disagreement alone proves nothing: claims are hard, flags are where the model errs, and whoever
-criticises much is often right. So a label is compared with those of *others* in its stratum (what
-the model expects, how sure it is, how the claim was selected), and a reviewer's mean excess with
+criticises much is often right. So a label is compared with the *same* label of others in its
+stratum (how sure the models are, how the claim was selected): who refutes much is held against the
+refutations of others, and a mix of labels is no evidence against anybody. A reviewer's mean excess
+is compared with
 what it would be had the same labels been dealt out among the reviewers anew: a permutation test
 within strata, one label a story and reviewer, corrected for the number of reviewers by the largest
 excess of each round (Westfall and Young 1993, step-down by naming one at a time). An excess must be
@@ -126,7 +128,7 @@ def watch(labels: Labels, *, seed: int = 0) -> Guarded:
     by_reviewer = expected(labels, labels.reviewers, folds=min(MOST_FITS, len(names)))
     gap = np.minimum(gaps(by_story, labels.y), gaps(by_reviewer, labels.y))
     other = np.minimum(_of_others(by_story), _of_others(by_reviewer))
-    strata = _strata(by_story, labels.selected)
+    strata = _strata(by_story, labels.y, labels.selected)
     draw = np.random.default_rng(seed)
     alive = labels.tested.copy()
     named: list[Named] = []
@@ -198,11 +200,13 @@ def _of_others(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(top - (1.0 - top) / 2.0, dtype=np.float64)
 
 
-def _strata(p: NDArray[np.float64], selected: Sequence[str]) -> NDArray[np.int64]:
-    """Return the stratum of each row: expected label, third of certainty, how it was selected."""
+def _strata(
+    p: NDArray[np.float64], y: NDArray[np.int64], selected: Sequence[str]
+) -> NDArray[np.int64]:
+    """Return the stratum of each row: the label given, how it was selected, third of certainty."""
     top = p.max(axis=1)
     third = np.searchsorted(np.quantile(top, [1 / 3, 2 / 3]), top)
-    fine = [f"{a}|{s}|{t}" for a, s, t in zip(p.argmax(axis=1), selected, third, strict=True)]
+    fine = [f"{a}|{s}|{t}" for a, s, t in zip(y, selected, third, strict=True)]
     for cut in (2, 1, 0):  # what is rare is joined, the least telling part first
         names, counts = np.unique(fine, return_counts=True)
         rare = {n for n, c in zip(names, counts, strict=True) if c < SMALLEST}

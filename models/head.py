@@ -128,6 +128,7 @@ class Fitted:
     calibrated: tuple[str, ...]
     threshold: float
     threshold_from: str
+    conformal: Mapping[str, float]  # see `calibration.conformal`, of ``dev``; empty where too small
 
 
 def fit(model: VerdictModel, train: Rows, dev: Rows) -> Fitted:
@@ -155,10 +156,13 @@ def fit(model: VerdictModel, train: Rows, dev: Rows) -> Fitted:
             replace(new, weights=new.weights * factors[:, None], bias=new.bias * factors + shifts)
         )
         fitted.append(form)
-    threshold, told_by = _threshold(model, layers, dev.where(dev.weight > 0.0))
+    held = dev.where(dev.weight > 0.0)
+    p = softmax(said_by(model, layers, held.x, held.forms)) if len(held.y) else np.zeros((0, 3))
+    threshold, told_by = _threshold(model, p, held)
     return Fitted(
         layers=layers, fitted=tuple(fitted), calibrated=tuple(calibrated), threshold=threshold,
         threshold_from=told_by,
+        conformal=calibration.conformal(p, held.y) if enough(held.y) else {},
     )  # fmt: skip
 
 
@@ -187,8 +191,7 @@ def said_by(
     return found
 
 
-def _threshold(model: VerdictModel, layers: Mapping[str, Layer], dev: Rows) -> tuple[float, str]:
-    p = softmax(said_by(model, layers, dev.x, dev.forms)) if len(dev.y) else np.zeros((0, 3))
+def _threshold(model: VerdictModel, p: NDArray[np.float64], dev: Rows) -> tuple[float, str]:
     refuted = LABEL_ORDER.index(Label.REFUTED)
     flags = int(((p.argmax(axis=1) == refuted) & (p[:, refuted] >= 0.5)).sum()) if len(p) else 0
     if flags < FLAGS:

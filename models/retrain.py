@@ -226,7 +226,7 @@ def retrain_head(
     return write(
         out, draft, files, kind=manifest.kind, precision=manifest.precision,
         decisions=decisions, guarded=ready.guarded, notes=notes, report=report, seed=seed,
-        conformal=manifest.calibration.get("conformal"),
+        conformal=fitted.conformal,
         trained_on=(*manifest.trained_on, *(f"{name}, for the last layer" for name in data.names)),
     )  # fmt: skip
 
@@ -326,7 +326,7 @@ def retrain_encoder(
         return write(
             out, draft, files, kind="encoder", precision=precision, decisions=decisions,
             guarded=ready.guarded, notes=notes, report=report, seed=recipe.seed,
-            conformal=before.calibration.get("conformal"), trained_on=before.trained_on,
+            conformal=before.calibration.get("conformal") or {}, trained_on=before.trained_on,
         )  # fmt: skip
 
 
@@ -446,7 +446,7 @@ def write(
     report: Mapping[str, Any],
     seed: int,
     trained_on: tuple[str, ...],
-    conformal: object = None,
+    conformal: Mapping[str, float],
 ) -> Path:
     """Write the candidate's folder and return it."""
     from models import train
@@ -468,15 +468,15 @@ def write(
         "fitted": dict(notes),
         "test": dict(report),
     }
-    how = {
+    how: dict[str, Any] = {
         "method": "temperature or vector scaling on the decisions of the split dev, weighted by the"
         " inverse of their selection; by folds of train where dev is too small",
         "pairs": len(decisions.dev),
         "threshold_rule": "lowest P(REFUTED) with a Wilson lower bound of 0.90 on dev",
         "seed": seed,
     }
-    if conformal is not None:
-        how["conformal"] = conformal  # of the model before: dev is too small for one of its own
+    if conformal:
+        how["conformal"] = dict(conformal)
     hashes = ", ".join(f"{n} {h[:12]}" for n, h in decisions.sha256.items())
     manifest = registry.Manifest(
         kind=kind,

@@ -192,7 +192,7 @@ def test_the_head_of_an_encoder_is_retrained_and_its_encoder_kept(
 
 
 def test_an_encoder_is_fine_tuned_on_decisions(
-    tiny_checkpoint: Path, dataset: Path, tmp_path: Path
+    tiny_checkpoint: Path, small: Path, tmp_path: Path
 ) -> None:
     from models.finetune import Recipe
 
