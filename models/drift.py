@@ -175,8 +175,8 @@ class Finding:
     """How far one measure of a week is from its reference.
 
     ``psi`` is None where nothing is claimed, and ``why`` says so. ``noise`` is the PSI that chance
-    and the weeks' own restlessness reach, ``beyond`` what a reference week has of it on average
-    beyond chance; ``moved`` are the bins that moved most, with their share before and now.
+    and the weeks' own restlessness reach, ``beyond`` the part of it that is restlessness; ``moved``
+    are the bins that moved most, with their share before and now.
     """
 
     measure: str
@@ -243,16 +243,24 @@ def _merged(measure: Measure, names: list[str], counts: Values, n: float) -> tup
 
 
 def _beyond(found: Values, expected: Values, error: Values) -> float:
-    """Return what squared shifts hold beyond chance, less one standard error, at least 0."""
-    weight = 1.0 / error**2
+    """Return how far squared shifts go beyond chance at most, once in 1 / `RARE_WEEK` weeks.
+
+    What is beyond chance on average, less one standard error, times the tail of Fisher's F with one
+    degree and as many as there are weeks (Kish's effective number: large weeks weigh more).
+    """
+    from scipy.stats import f as fisher
+
+    weight = 1.0 / error
+    total = float(weight.sum())
     mean = float(np.average(found - expected, weights=weight))
-    return max(0.0, mean - 1.0 / math.sqrt(float(weight.sum())))
+    chance = math.sqrt(float(((weight * error) ** 2).sum())) / total
+    effective = total**2 / float((weight**2).sum())
+    return max(0.0, mean - chance) * float(fisher.isf(RARE_WEEK, 1, effective))
 
 
 def compare(measure: Measure, now: Profile, before: Sequence[Profile]) -> Finding:
     """Return how far one measure of a week is from the reference weeks."""
     from scipy.stats import chi2, kstwobign
-    from scipy.stats import f as fisher
 
     n = now.stories.get(measure.name, 0)
     weeks = [
@@ -279,9 +287,8 @@ def compare(measure: Measure, now: Profile, before: Sequence[Profile]) -> Findin
     # stories tell more of it. A week moves all bins at once: one degree of freedom, learned from as
     # many as there are weeks.
     beyond = _beyond(against, free * chances, math.sqrt(2.0 * free) * chances)
-    week = float(fisher.isf(RARE_WEEK, 1, len(weeks)))
     chance = 1.0 / n + 1.0 / m
-    noise = chance * float(chi2.isf(RARE, free)) + beyond * week
+    noise = chance * float(chi2.isf(RARE, free)) + beyond
     found = psi(counts[0], whole)
     shifted = found >= PSI and found > noise
     ks = ks_noise = None
@@ -290,7 +297,7 @@ def compare(measure: Measure, now: Profile, before: Sequence[Profile]) -> Findin
         gaps = np.array([distance(row, whole - row) ** 2 for row in past])
         # Mean and standard deviation of the square of Kolmogorov's variable: pi^2 / 12 and 0.520.
         extra = _beyond(gaps, math.pi**2 / 12.0 * chances, 0.520 * chances)
-        ks_noise = math.sqrt(float(kstwobign.isf(RARE)) ** 2 * chance + extra * week)
+        ks_noise = math.sqrt(float(kstwobign.isf(RARE)) ** 2 * chance + extra)
         shifted = shifted or (ks >= KS and ks > ks_noise)
     was, is_ = whole / whole.sum(), counts[0] / counts[0].sum()
     top = np.argsort(-np.abs(is_ - was), kind="stable")[:3]
