@@ -245,17 +245,16 @@ def _merged(measure: Measure, names: list[str], counts: Values, n: float) -> tup
 def _beyond(found: Values, expected: Values, error: Values) -> float:
     """Return how far squared shifts go beyond chance at most, once in 1 / `RARE_WEEK` weeks.
 
-    What is beyond chance on average, less one standard error, times the tail of Fisher's F with one
-    degree and as many as there are weeks (Kish's effective number: large weeks weigh more).
+    What is beyond chance on average times the tail of Fisher's F with one degree and as many as
+    there are weeks (Kish's effective number: large weeks weigh more).
     """
     from scipy.stats import f as fisher
 
     weight = 1.0 / error
     total = float(weight.sum())
     mean = float(np.average(found - expected, weights=weight))
-    chance = math.sqrt(float(((weight * error) ** 2).sum())) / total
     effective = total**2 / float((weight**2).sum())
-    return max(0.0, mean - chance) * float(fisher.isf(RARE_WEEK, 1, effective))
+    return max(0.0, mean) * float(fisher.isf(RARE_WEEK, 1, effective))
 
 
 def compare(measure: Measure, now: Profile, before: Sequence[Profile]) -> Finding:
