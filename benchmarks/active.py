@@ -2,7 +2,7 @@
 
     python benchmarks/active.py --pools FOLDER [--set NAME ...] [--strategy NAME ...] [--seeds 10]
         [--random-share 0.2] [--head joined|comparison|wide] [--prior SET] [--rare LABEL:SHARE]
-        [--growth 1.4] [--out FILE.json]
+        [--growth 1.4] [--name NAME] [--out FILE.json]
 
 FOLDER is what ``pools.py`` wrote. Every order starts from the same random labels of a seed; then
 again and again a batch is chosen, labelled and added, and a logistic head is fitted anew on all
@@ -252,6 +252,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=3_000)
     parser.add_argument("--prior", default="")
     parser.add_argument("--rare", default="")
+    parser.add_argument("--name", default="", help="of the set in --out, where it is asked twice")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     warnings.filterwarnings("ignore", message=".*failed to converge.*")
@@ -276,7 +277,12 @@ def main() -> None:
             )
         full = with_all(plan, pool, prior, given.seeds, given.rare)
         body = compared(found, full)
-        whole[name] = {"pairs": len(pool.y), "sha256": pool.sha256, "full": full, "orders": body}
+        whole[given.name or name] = {
+            "pairs": len(pool.y),
+            "sha256": pool.sha256,
+            "full": full,
+            "orders": body,
+        }
         print(f"\n{name}: {len(pool.y)} pairs, macro-F1 with every label {full:.4f}, "
               f"{time.process_time() - began:.0f} s")  # fmt: skip
         print(f"{'order':<14}" + "".join(f"{f'saved at {s:.0%}':>24}" for s in curves.SHARES))
@@ -284,7 +290,7 @@ def main() -> None:
             if strategy != "random":
                 print(f"{strategy:<14}" + "".join(map(_cell, row["saved_at_share"].values())))
     if given.out:
-        facts = {k: v for k, v in vars(given).items() if k not in ("out", "pools", "sets")}
+        facts = {k: v for k, v in vars(given).items() if k not in ("out", "pools", "sets", "name")}
         given.out.write_text(json.dumps({"asked": facts, "sets": whole}, indent=1) + "\n", "utf-8")
 
 

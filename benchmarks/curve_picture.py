@@ -27,9 +27,13 @@ def panel(name: str, body: dict[str, Any], orders: list[str], x0: float, y0: flo
     """Return the marks of one set."""
     found = [o for o in orders if o in body["orders"]]
     labels = body["orders"]["random"]["labels"]
-    means = [v for o in found for v in body["orders"][o]["mean"]] + [body["full"]]
-    low, high = min(means) - 0.015, max(means) + 0.015
     seeds = body["seeds"]
+    means = [body["full"]]
+    for order in found:
+        row = body["orders"][order]
+        for m, sd in zip(row["mean"], row["sd"], strict=True):
+            means += [m - 2.1 * sd / math.sqrt(seeds), m + 2.1 * sd / math.sqrt(seeds)]
+    low, high = min(means) - 0.005, max(means) + 0.005
 
     def at(n: float, f1: float) -> tuple[float, float]:
         across = math.log(n / labels[0]) / math.log(labels[-1] / labels[0])

@@ -8,10 +8,9 @@ needs all of these:
   Kolmogorov-Smirnov distance >= `KS`;
 - a shift beyond chance: under no shift PSI / (1/n + 1/m) is chi-squared with bins - 1 degrees
   (Yurdakul and Naranjo 2020), and sqrt(nm / (n + m)) times the distance is Kolmogorov's;
-- a shift beyond what weeks do: the spread of the reference weeks around each other (each against
-  the others) widens both, as overdispersion does for counts (McCullagh and Nelder 1989), with
-  Fisher's F for how few weeks it was learned from. Seasons are in it where the reference reaches
-  back to them.
+- a shift beyond what weeks do: what the reference weeks, each against the others, show beyond
+  chance widens both (a variance component between weeks), with Fisher's F for how few weeks it was
+  learned from. Seasons are in it where the reference reaches back to them.
 
 Below `FEWEST` stories or `WEEKS_NEEDED` reference weeks nothing is claimed. What the model says is
 set only against weeks of the same model and base: another model is no drift. Nothing here is about
@@ -176,8 +175,8 @@ class Finding:
     """How far one measure of a week is from its reference.
 
     ``psi`` is None where nothing is claimed, and ``why`` says so. ``noise`` is the PSI that chance
-    and the weeks' own spread reach once in 1/`RARE` weeks; ``moved`` are the bins that moved most,
-    with their share before and now.
+    and the weeks' own restlessness reach, ``beyond`` the part of it that is restlessness; ``moved``
+    are the bins that moved most, with their share before and now.
     """
 
     measure: str
@@ -188,7 +187,7 @@ class Finding:
     noise: float | None = None
     ks: float | None = None
     ks_noise: float | None = None
-    spread: float = 1.0
+    beyond: float = 0.0
     shifted: bool = False
     why: str = ""
     moved: tuple[tuple[str, float, float], ...] = ()
@@ -243,10 +242,24 @@ def _merged(measure: Measure, names: list[str], counts: Values, n: float) -> tup
     return told, np.stack([counts[:, part].sum(axis=1) for part in parts], axis=1)
 
 
+def _beyond(found: Values, expected: Values, error: Values) -> float:
+    """Return how far squared shifts go beyond chance at most, once in 1 / `RARE_WEEK` weeks.
+
+    What is beyond chance on average times the tail of Fisher's F with one degree and as many as
+    there are weeks (Kish's effective number: large weeks weigh more).
+    """
+    from scipy.stats import f as fisher
+
+    weight = 1.0 / error
+    total = float(weight.sum())
+    mean = float(np.average(found - expected, weights=weight))
+    effective = total**2 / float((weight**2).sum())
+    return max(0.0, mean) * float(fisher.isf(RARE_WEEK, 1, effective))
+
+
 def compare(measure: Measure, now: Profile, before: Sequence[Profile]) -> Finding:
     """Return how far one measure of a week is from the reference weeks."""
-    from scipy.stats import f as fisher
-    from scipy.stats import kstwobign
+    from scipy.stats import chi2, kstwobign
 
     n = now.stories.get(measure.name, 0)
     weeks = [
@@ -267,40 +280,28 @@ def compare(measure: Measure, now: Profile, before: Sequence[Profile]) -> Findin
     past, whole = counts[1:], counts[1:].sum(axis=0)
     m = float(sizes.sum())
     free = len(names) - 1
-    against = []  # of each reference week against the others, in units of chance
-    gaps = []
-    for j in range(len(weeks)):
-        chance = 1.0 / sizes[j] + 1.0 / (m - sizes[j])
-        against.append(psi(past[j], whole - past[j]) / (free * chance))
-        gaps.append(distance(past[j], whole - past[j]) / math.sqrt(chance))
-    spread = max(1.0, float(np.mean(against)))
+    chances = 1.0 / sizes + 1.0 / (m - sizes)
+    against = np.array([psi(row, whole - row) for row in past])
+    # What a week does beyond chance comes on top of chance, whatever the week's size; weeks of many
+    # stories tell more of it. A week moves all bins at once: one degree of freedom, learned from as
+    # many as there are weeks.
+    beyond = _beyond(against, free * chances, math.sqrt(2.0 * free) * chances)
     chance = 1.0 / n + 1.0 / m
-    # A week moves all bins at once, so the excess over chance has one degree of freedom, learned
-    # from as many as there are weeks; what chance alone makes of the spread is taken off first.
-    excess = max(0.0, spread - 1.0 - math.sqrt(2.0 / (free * len(weeks))))
-    noise = (
-        free
-        * chance
-        * (
-            float(fisher.isf(RARE, free, free * len(weeks)))
-            + excess * float(fisher.isf(RARE_WEEK, 1, len(weeks)))
-        )
-    )
+    noise = chance * float(chi2.isf(RARE, free)) + beyond
     found = psi(counts[0], whole)
     shifted = found >= PSI and found > noise
     ks = ks_noise = None
     if measure.edges:
         ks = distance(counts[0], whole)
-        # 0.9069 is the root of pi^2 / 12, the mean square of Kolmogorov's distribution.
-        wide = max(1.0, float(np.sqrt(np.mean(np.square(gaps)))) / 0.9069)
-        few = math.sqrt(float(fisher.isf(RARE, 1, len(weeks)) / fisher.isf(RARE, 1, 1e6)))
-        ks_noise = float(kstwobign.isf(RARE)) * math.sqrt(chance) * wide
-        ks_noise *= few if wide > 1.0 else 1.0
+        gaps = np.array([distance(row, whole - row) ** 2 for row in past])
+        # Mean and standard deviation of the square of Kolmogorov's variable: pi^2 / 12 and 0.520.
+        extra = _beyond(gaps, math.pi**2 / 12.0 * chances, 0.520 * chances)
+        ks_noise = math.sqrt(float(kstwobign.isf(RARE)) ** 2 * chance + extra)
         shifted = shifted or (ks >= KS and ks > ks_noise)
     was, is_ = whole / whole.sum(), counts[0] / counts[0].sum()
     top = np.argsort(-np.abs(is_ - was), kind="stable")[:3]
     return replace(
-        blank, psi=found, noise=noise, ks=ks, ks_noise=ks_noise, spread=spread, shifted=shifted,
+        blank, psi=found, noise=noise, ks=ks, ks_noise=ks_noise, beyond=beyond, shifted=shifted,
         moved=tuple((names[i], float(was[i]), float(is_[i])) for i in top),
     )  # fmt: skip
 

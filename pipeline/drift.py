@@ -206,8 +206,8 @@ def audit_settings(settings: Settings) -> tuple[Audit | None, str]:
             told = requests.ask(
                 path, "audit", {}, pid=locked.pid, within=ASK_SECONDS, taken_within=3.0
             )
-            return Audit(**told), ""
-        except (StoreLockedError, StoreError, TypeError) as error:
+            return Audit(**told["audit"]), ""
+        except (StoreLockedError, StoreError, KeyError, TypeError) as error:
             return None, str(error)
 
 

@@ -24,7 +24,7 @@ def data_choose(
     ] = None,
     week: Annotated[str | None, typer.Option("--week", help="Claims of this week alone.")] = None,
     size: Annotated[int, typer.Option("-n", "--size", help="How many.", min=1)] = 50,
-    strategy: Annotated[str, typer.Option(help="Order, see docs/experiments.md.")] = "margin",
+    strategy: Annotated[str, typer.Option(help="Order, see docs/experiments.md.")] = "mixed",
     random_share: Annotated[
         float, typer.Option(help="Share drawn at random.", min=0.0, max=1.0)
     ] = 0.2,

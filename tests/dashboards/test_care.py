@@ -27,6 +27,7 @@ from kiemchung.store import Store, insurance, open_store, restore
 from kiemchung.store.inbox import write_batch
 from kiemchung.store.search import catch_up
 from pipeline import backup
+from pipeline.drift import audit_settings
 from pipeline.forget import compact_if_due, forget
 from pipeline.status import overview
 from tests.batches import NEW_PASSAGE, batch
@@ -145,6 +146,9 @@ def test_commands_work_beside_a_server(tmp_path: Path) -> None:
         told = overview(settings)
         assert (told.served, told.owner, told.wrong) == (True, server.pid, ())
         assert told.counts["reviews"] == 2
+        audit, why = audit_settings(settings)  # the server is asked: two flags were concluded
+        assert audit is not None, why
+        assert (audit.conclusions, audit.error) == (told.audit["conclusions"], None)
         whole = command(tmp_path, "backup", "--keep", "1")
         assert json.loads(whole.stdout)["by"] == "server", whole.stderr
         with pytest.raises(StoreLockedError, match=f"process {server.pid}"):

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -255,3 +256,15 @@ def test_no_toml_and_no_file_are_told_apart(tmp_path: Path) -> None:
         one.read_config(tmp_path / "bad.toml")
     with pytest.raises(InputError, match="runs list"):
         experiments.read(load_settings(data_dir=tmp_path), "none-0001")
+
+
+def test_the_configurations_of_the_documents_can_be_read() -> None:
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    files = sorted((docs / "experiments").glob("*.toml"))
+    assert len(files) == 3
+    for path in files:
+        assert one.read_config(path).data.pairs == ("own",)
+    shown = (docs / "experiments.md").read_text(encoding="utf-8").split("```toml\n")[1]
+    told = one.parse(tomllib.loads(shown.split("```")[0]), where="experiments.md")
+    assert told.model.without == ("digit_swapped",)
+    assert told.tracker.call == "my_lab:record"
