@@ -39,7 +39,7 @@ from models.encoder import ENCODED
 FIRST = 20  # random labels that every order begins with
 PRIOR_PAIRS = 1_000  # of the set before the first label, weighing 50 labels together
 FOLDED = 1_000  # below so many pairs a set is measured by folds
-HELD = 0.35  # of the source texts of a larger set
+PARTS = 3  # of the source texts of a larger set; one is held out
 WIDE = len(ENCODED)
 STRENGTH = 0.05  # inverse L2; of 0.01 … 1 the best for the random order of the smallest set
 
@@ -177,7 +177,7 @@ def walk(
 def parts(pool: Pool, seed: int, rare: str) -> Iterator[tuple[Pool, Pool]]:
     """Yield the pairs to choose from and those measured on: five folds, or one part held out."""
     folds = 5 if len(pool.y) < FOLDED else 0
-    fold = folds_of(pool.groups.tolist(), folds=folds or round(1 / HELD), seed=seed)
+    fold = folds_of(pool.groups.tolist(), folds=folds or PARTS, seed=seed)
     for i in range(folds or 1):
         train = pool.where(fold != i)
         yield (

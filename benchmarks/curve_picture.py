@@ -101,7 +101,7 @@ def picture(sets: dict[str, dict[str, Any]], orders: list[str]) -> str:
 
 
 def main() -> None:
-    """Read the results, write the picture."""
+    """Read the results, write the picture and beside it the curves in one file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
@@ -111,8 +111,13 @@ def main() -> None:
     for path in given.files:
         told = json.loads(path.read_text(encoding="utf-8"))
         for name, body in told["sets"].items():
-            sets[name] = body | {"seeds": told["asked"]["seeds"]}
+            sets[name] = body | {"seeds": told["asked"]["seeds"], "asked": told["asked"]}
     given.out.write_text(picture(sets, given.order), encoding="utf-8")
+    for body in sets.values():
+        for row in body["orders"].values():
+            row.pop("saved_at_labels", None)
+    kept = json.dumps(sets, separators=(",", ":")) + "\n"
+    given.out.with_suffix(".json").write_text(kept, encoding="utf-8")
 
 
 if __name__ == "__main__":
