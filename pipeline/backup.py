@@ -1,7 +1,8 @@
 """A backup of what cannot be made again, beside a running server or without one, and its return.
 
-A whole backup is a folder: the store, the crawl ledger, own models, own outlet files and an own
-reference base, with a manifest of their hashes. Not in it: fetched pages (append-only files, copied
+A whole backup is a folder: the store, the crawl ledger, own models, own outlet files, an own
+reference base, the histories that health and drift are told from, and experiments, with a manifest
+of their hashes. Not in it: fetched pages (append-only files, copied
 by rsync), shards of the runs (made again from the pages), `kiemchung.toml` (may hold a password)
 and the secret that signs sessions (whoever has it can sign in).
 """
@@ -36,7 +37,6 @@ FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 WITHIN_SECONDS: Final = 600.0
 _DATED: Final = re.compile(r"kiemchung-\d{8}-\d{6}")
-_FOLDERS: Final = ("models", "outlets", "reference")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,9 @@ def back_up(
 
 def _own_folders(settings: Settings) -> dict[str, Path]:
     """Return what an operator has of their own; what is shipped comes with the program."""
-    found = {"models": settings.data_dir / "models"}
+    found = {
+        name: settings.data_dir / name for name in ("models", "health", "drift", "experiments")
+    }
     if settings.outlet_dir is not None:
         found["outlets"] = settings.outlet_dir
     if settings.reference_dir is not None:

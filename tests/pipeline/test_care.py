@@ -87,6 +87,9 @@ def counts(settings: Settings) -> tuple[dict[str, int], int]:
 
 def test_a_whole_backup_comes_back_and_old_ones_go(data: Settings, tmp_path: Path) -> None:
     before = counts(data)
+    history = data.data_dir / "drift" / "2026-W40.json"
+    history.parent.mkdir()
+    history.write_text("{}", encoding="utf-8")
     folder = tmp_path / "backups"
     at = datetime(2026, 11, 25, 1, 2, 3, tzinfo=UTC)
     made = [
@@ -96,8 +99,10 @@ def test_a_whole_backup_comes_back_and_old_ones_go(data: Settings, tmp_path: Pat
     assert sorted(p.name for p in folder.iterdir()) == made[1:]
     last = folder / made[-1]
     assert set(backup.manifest(last)) == {
-        "ledger.sqlite", "outlets/x.toml", "store.duckdb", "store.duckdb.sha256",
+        "drift/2026-W40.json", "ledger.sqlite", "outlets/x.toml", "store.duckdb",
+        "store.duckdb.sha256",
     }  # fmt: skip
+    history.unlink()
     assert last.stat().st_mode & 0o077 == 0
 
     with open_store(store_path(data)) as store:
@@ -108,7 +113,8 @@ def test_a_whole_backup_comes_back_and_old_ones_go(data: Settings, tmp_path: Pat
     assert data.outlet_dir is not None
     (data.outlet_dir / "x.toml").write_text("# đã đổi\n", encoding="utf-8")
     done = backup.restore(data, last)
-    assert set(done) == {"store", "ledger", "outlets"}
+    assert set(done) == {"store", "ledger", "outlets", "drift"}
+    assert history.read_text(encoding="utf-8") == "{}"
     assert counts(data) == before
     assert (data.outlet_dir / "x.toml").read_text(encoding="utf-8") == "# một tệp\n"
     kept = {p.name for p in (*data.data_dir.iterdir(), *tmp_path.iterdir())}
