@@ -426,20 +426,19 @@ def compare(one: Kept, other: Kept) -> dict[str, Any]:
 
 
 def _paired(one: Kept, other: Kept) -> dict[str, Any]:
-    from scipy.stats import binomtest
+    from models.compare import mcnemar
 
     _, labels, first = predictions(one)
     _, _, second = predictions(other)
     gold = [next(x for x in LABEL_ORDER if str(x) == label) for label in labels]
     a = [LABEL_ORDER[i] for i in first[0].argmax(axis=1)]
     b = [LABEL_ORDER[i] for i in second[0].argmax(axis=1)]
-    lost = sum(x is g and y is not g for x, y, g in zip(a, b, gold, strict=True))
-    won = sum(y is g and x is not g for x, y, g in zip(a, b, gold, strict=True))
+    test = mcnemar(gold, a, b)
     rounds = 500 if len(gold) <= 5_000 else 100
     return {
         "macro_f1": [evaluate.macro_f1(gold, a), evaluate.macro_f1(gold, b)],
-        "second_alone_right": won,
-        "first_alone_right": lost,
-        "mcnemar_p": float(binomtest(won, won + lost).pvalue) if won + lost else 1.0,
+        "second_alone_right": test.only_second,
+        "first_alone_right": test.only_first,
+        "mcnemar_p": test.p,
         "chance_that_second_is_not_better": evaluate.paired_bootstrap(gold, a, b, rounds=rounds),
     }
