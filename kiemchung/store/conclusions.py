@@ -14,7 +14,7 @@ import duckdb
 
 from kiemchung.store import convert
 from kiemchung.store.connection import ROOM, quoted
-from kiemchung.store.decided import OPT_OUTS
+from kiemchung.store.decided import OPT_OUTS, cited_wording
 from kiemchung.store.forgetting import PREFIX
 
 if TYPE_CHECKING:
@@ -93,27 +93,13 @@ LEFT JOIN (
 ) AS k ON k.review_key = r.review_key
 ORDER BY r.review_key
 """
-# As `decided._CITED`: the wording that was cited, else the one that lay before the reviewer.
-_CITED: Final = """
-SELECT review_key, list(passage_key ORDER BY place) AS passages FROM (
-    SELECT w.review_key, w.place, p.passage_key
-    FROM (
-        SELECT review_key, judgement_key, unnest(cited_passages) AS passage_id,
-            generate_subscripts(cited_passages, 1) AS place
-        FROM review SEMI JOIN n_stands USING (review_key)
-    ) AS w
-    JOIN passage AS p ON p.passage_id = w.passage_id
-    LEFT JOIN review_citation AS c
-        ON c.review_key = w.review_key AND c.passage_key = p.passage_key
-    LEFT JOIN judgement_evidence AS e
-        ON e.judgement_key = w.judgement_key AND e.passage_key = p.passage_key
-    QUALIFY row_number() OVER (
-        PARTITION BY w.review_key, w.place
-        ORDER BY (c.passage_key IS NULL)::INTEGER, (e.passage_key IS NULL)::INTEGER,
-            p.passage_key DESC
-    ) = 1
-) GROUP BY review_key
-"""
+_WORDING: Final = cited_wording(
+    "w.review_key, w.place, p.passage_key", "SEMI JOIN n_stands USING (review_key)"
+)
+_CITED: Final = (
+    "SELECT review_key, list(passage_key ORDER BY place) AS passages"
+    f" FROM ({_WORDING}) GROUP BY review_key"
+)
 # What lay before somebody who cited nothing: the passages on point, else all that were shown.
 _SHOWN: Final = """
 SELECT r.review_key, coalesce(

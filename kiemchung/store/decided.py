@@ -93,28 +93,38 @@ WHERE (?::VARCHAR IS NULL OR s.mention_key IN (
     AND NOT starts_with(a.url, 'forgotten:') -- withdrawn, see forgetting.py
 ORDER BY s.mention_key
 """
-# The wording that was cited; a conclusion of an older program names the passage only, and then it
-# is the wording that lay before the reviewer.
-_CITED: Final = """
-SELECT w.review_key, w.place, p.*
-FROM (
-    SELECT review_key, judgement_key, unnest(cited_passages) AS passage_id,
-        generate_subscripts(cited_passages, 1) AS place
-    FROM review
-    WHERE list_contains(?::BIGINT[], review_key)
-) AS w
-JOIN passage AS p ON p.passage_id = w.passage_id
-LEFT JOIN review_citation AS c
-    ON c.review_key = w.review_key AND c.passage_key = p.passage_key
-LEFT JOIN judgement_evidence AS e
-    ON e.judgement_key = w.judgement_key AND e.passage_key = p.passage_key
-QUALIFY row_number() OVER (
-    PARTITION BY w.review_key, w.place
-    ORDER BY (c.passage_key IS NULL)::INTEGER, (e.passage_key IS NULL)::INTEGER,
-        p.passage_key DESC
-) = 1
-ORDER BY w.review_key, w.place
-"""
+
+
+def cited_wording(columns: str, of: str) -> str:
+    """Return the query for what these reviews cited: w is the citation, p the passage's wording.
+
+    The wording that was cited; a conclusion of an older program names the passage only, and then
+    it is the wording that lay before the reviewer. ``of`` picks the rows of ``review``.
+    """
+    return f"""
+    SELECT {columns}
+    FROM (
+        SELECT review_key, judgement_key, unnest(cited_passages) AS passage_id,
+            generate_subscripts(cited_passages, 1) AS place
+        FROM review {of}
+    ) AS w
+    JOIN passage AS p ON p.passage_id = w.passage_id
+    LEFT JOIN review_citation AS c
+        ON c.review_key = w.review_key AND c.passage_key = p.passage_key
+    LEFT JOIN judgement_evidence AS e
+        ON e.judgement_key = w.judgement_key AND e.passage_key = p.passage_key
+    QUALIFY row_number() OVER (
+        PARTITION BY w.review_key, w.place
+        ORDER BY (c.passage_key IS NULL)::INTEGER, (e.passage_key IS NULL)::INTEGER,
+            p.passage_key DESC
+    ) = 1
+    """
+
+
+_CITED: Final = (
+    cited_wording("w.review_key, w.place, p.*", "WHERE list_contains(?::BIGINT[], review_key)")
+    + " ORDER BY w.review_key, w.place"
+)
 
 
 def _passage(row: dict[str, Any], older: dict[str, dict[str, Any]]) -> CitedPassage:
