@@ -41,6 +41,7 @@ def panel(name: str, body: dict[str, Any], orders: list[str], x0: float, y0: flo
 
     marks = [
         f'<text x="{x0}" y="{y0 - 12}" class="title">{escape(name)}</text>',
+        f'<text x="{x0 + WIDE}" y="{y0 - 12}" class="y">macro-F1 against labels (log)</text>',
         f'<rect x="{x0}" y="{y0}" width="{WIDE}" height="{HIGH}" class="frame"/>',
     ]
     step = 0.02 if high - low < 0.16 else 0.05
@@ -86,7 +87,10 @@ def picture(sets: dict[str, dict[str, Any]], orders: list[str]) -> str:
                      f'fill="{COLOURS[order]}"/>')  # fmt: skip
         marks.append(f'<text x="{x + 16}" y="{height - 14}" class="key">{order}</text>')
         x += 34 + 6.5 * len(order)
-    marks.append(f'<text x="{x}" y="{height - 14}" class="key">dashed: all labels</text>')
+    marks.append(
+        f'<text x="{x}" y="{height - 14}" class="key">'
+        "dashed: all labels; bands: 95 % of the mean over seeds</text>"
+    )
     style = (
         "text{font:11px sans-serif;fill:#374151}.title{font-weight:bold}.y{text-anchor:end}"
         ".x{text-anchor:middle}.frame{fill:none;stroke:#9ca3af}.grid{stroke:#e5e7eb}"
