@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-import sys
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from typer.testing import CliRunner
 
 from kiemchung import reference
 from kiemchung.config import load_settings
-from kiemchung.domain import LABEL_ORDER
+from kiemchung.domain import LABEL_ORDER, Batch, Checkability, Decision, digest
 from kiemchung.errors import InputError
-from kiemchung.store import Store, open_store
-from models import gates, registry, train
+from kiemchung.store import open_store
+from kiemchung.store.inbox import write_batch
+from models import gates, registry, reviewed, train
+from models.reviewed import SPLITS
 from pipeline import retraining
 from pipeline.cli import app
 from pipeline.weekly import store_path
+from tests.batches import NEW_PASSAGE, batch, flag
 from tests.models import decided
 from tests.models.toys import toy_data
 
@@ -92,28 +94,64 @@ def test_what_cannot_be_meant_is_told(given: list[str], says: str, tmp_path: Pat
         run(*given, "--out", str(tmp_path / "out"), "--data", str(tmp_path / "data"))
 
 
-def test_the_store_is_exported_beside_the_candidate(
-    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_decisions_of_the_store_become_a_candidate(tmp_path: Path) -> None:
+    """One command from what people decided at the desk, nothing standing in for the store."""
     settings = load_settings(data_dir=tmp_path / "data")
     settings.data_dir.mkdir()
-    with open_store(store_path(settings)):
-        pass
-    exporter = ModuleType("pipeline.dataset")
-
-    def export_dataset(store: Store, folder: Path) -> None:
-        import shutil
-
-        assert store.counts()["reviews"] == 0
-        shutil.copytree(dataset, folder)
-
-    exporter.export_dataset = export_dataset  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pipeline.dataset", exporter)
+    with open_store(store_path(settings), double_share=0.0) as store:
+        for number, week in enumerate(("2026-W38", "2026-W39", "2026-W40", "2026-W41")):
+            given = batch(week=week, flags=32, copies=0, quiet=0)
+            write_batch(settings.data_dir / "inbox", of_its_own(given, number))
+        assert len(store.merge_inbox(settings.data_dir / "inbox")) == 4
+        people = []
+        for name in ("an", "binh"):
+            account = store.authenticate(name, store.add_user(name))
+            assert account is not None
+            people.append(account)
+        for number, entry in enumerate(list(store.queue(people[0], view="all"))):
+            decision = (Decision.REFUTED, Decision.SUPPORTED, Decision.NOT_ENOUGH_INFO)[number % 3]
+            store.decide(
+                people[number % 2], entry.mention_key, decision, form_token=f"t{number}",
+                cited_passages=[NEW_PASSAGE.passage_id],
+            )  # fmt: skip
+        reviews = store.counts()["reviews"]
+    assert reviews == 128
     out = tmp_path / "k3"
     run(
         "--from-reviews", "store", "--out", str(out), "--model", str(registry.PLAIN),
         "--data", str(settings.data_dir),
     )  # fmt: skip
-    assert (tmp_path / "k3-dataset" / "train.jsonl").is_file()
+    body = reviewed.verify(tmp_path / "k3-dataset")
+    made = registry.verify(out).metrics["decisions"]
+    test = registry.verify(out).metrics["test"]["decisions"]
+    assert body["pairs"] == reviews
+    counts = {name: len(reviewed.read_split(tmp_path / "k3-dataset", name)) for name in SPLITS}
+    assert (made["train"], made["dev"], test) == tuple(counts.values())
+    assert all(counts.values())
     with pytest.raises(InputError, match="stands there already"):
         retraining.dataset("store", settings, out)
+
+
+def of_its_own(given: Batch, number: int) -> Batch:
+    """The same batch about other law and other stories, so that no week shares a text."""
+    articles, mentions = [], []
+    for place, (old, said) in enumerate(
+        (a, [m for m in given.mentions if m.article_id == a.article_id]) for a in given.articles
+    ):
+        key = f"{number} {place}"
+        count = 20 + number * 32 + place
+        claim = next(m for m in said if m.checkability is Checkability.CHECKABLE)
+        text = f"Theo luật, tổ số {count} cần ít nhất {count} người."
+        body = old.body.replace(claim.text, text)
+        fresh = replace(
+            old, article_id=digest("article", key), body=body, title=f"Tổ {count}",
+            lead=f"Tin {count}", url=f"{old.url}-{number}", canonical_url=f"{old.url}-{number}",
+            story_id=digest("story", key),
+        )  # fmt: skip
+        start = fresh.text.index(text)
+        articles.append(fresh)
+        found = replace(claim, mention_id=digest("m", key), claim_id=digest("c", key), text=text)
+        found = replace(found, article_id=fresh.article_id, start=start, end=start + len(text))
+        mentions.append(found)
+    judgements = tuple(flag(m, run_id=given.run.run_id, p_refuted=0.9) for m in mentions)
+    return replace(given, articles=tuple(articles), mentions=tuple(mentions), judgements=judgements)
