@@ -196,13 +196,13 @@ def fsync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def remove_leftovers(folder: Path) -> list[Path]:
-    """Remove what writers that were killed have left in ``folder`` and below; return the files.
+def remove_leftovers(folder: Path, *, below: bool = True) -> list[Path]:
+    """Remove what writers that were killed have left in ``folder`` and ``below``; return the files.
 
     A temporary file bears the id of its process, so that of a living one stays.
     """
     gone = []
-    for path in folder.rglob(".*.tmp"):
+    for path in folder.rglob(".*.tmp") if below else folder.glob(".*.tmp"):
         found = _TEMPORARY.fullmatch(path.name)
         if found and not _alive(int(found[1])):
             path.unlink(missing_ok=True)

@@ -423,6 +423,7 @@ def weekly(
             drift.folder(run.data_dir),
         ):
             remove_leftovers(folder)
+        remove_leftovers(settings.data_dir, below=False)  # of a seal, where it was being written
         odd = record(
             run,
             settings=settings.counted(),

@@ -196,8 +196,14 @@ def _manifest(folder: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _checked(path: Path, entry: object, cls: type[Any]) -> Path | pa.Table:
-    if not isinstance(entry, dict) or not {"rows", "sha256"} <= set(entry):
-        raise BatchError(f"{MANIFEST} lacks rows or sha256", where=str(path), remedy=_REMEDY)
+    if not isinstance(entry, dict) or set(entry) != {"file", "rows", "sha256"}:
+        raise BatchError(
+            f"{MANIFEST} has to say file, rows and sha256, and no more",
+            where=str(path),
+            remedy=_REMEDY,
+        )
+    if entry["file"] != path.name:
+        raise BatchError(f"{MANIFEST} says {entry['file']!r}", where=str(path), remedy=_REMEDY)
     try:
         found = sha256_of(path)
     except OSError as error:

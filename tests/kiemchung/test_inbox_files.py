@@ -249,19 +249,25 @@ def test_each_refusal_names_file_cause_and_remedy(tmp_path: Path) -> None:
     put(folder, changed)
     rows = len(GIVEN.mentions)
     assert said() == (f"{rows} rows, manifest.json says {rows + 1}", mention, AGAIN)
-    for lacking in ({"rows": 1}, {"sha256": "x"}, None, []):
-        changed["files"]["mention"] = lacking
+    entry = facts["files"]["mention"]
+    for wrong in ({"rows": 1}, {"sha256": "x"}, None, [], entry | {"more": 1}):
+        changed["files"]["mention"] = wrong
         put(folder, changed)
-        assert said() == ("manifest.json lacks rows or sha256", mention, AGAIN)
+        assert said() == (
+            "manifest.json has to say file, rows and sha256, and no more", mention, AGAIN
+        )  # fmt: skip
+    changed["files"]["mention"] = entry | {"file": "mentjon.parquet"}  # one bit
+    put(folder, changed)
+    assert said() == ("manifest.json says 'mentjon.parquet'", mention, AGAIN)
 
-    for wrong, words, remedy in (
+    for other, words, remedy in (
         ({"format": 2}, "manifest format 2, this program reads 1", SAME),
         ({"run_id": 5}, "the manifest does not name all tables", AGAIN),
         ({"files": []}, "the manifest does not name all tables", AGAIN),
         ({"files": {"run": {}}}, "the manifest does not name all tables", AGAIN),
         ({"files": facts["files"] | {"more": {}}}, "the manifest does not name all tables", AGAIN),
     ):
-        put(folder, facts | wrong)
+        put(folder, facts | other)
         assert said() == (words, page, remedy)
     put(folder, facts | {"run_id": "another"})
     error = refused(folder)

@@ -181,6 +181,7 @@ def test_what_a_killed_writer_left_is_removed_and_a_living_ones_file_is_not(
     left.parent.mkdir()
     for path in (left, living, other):
         path.write_bytes(b"half")
+    assert shards.remove_leftovers(tmp_path, below=False) == []
     assert shards.remove_leftovers(tmp_path) == [left]
     assert (left.exists(), living.exists(), other.exists()) == (False, True, True)
     assert shards.remove_leftovers(tmp_path / "nowhere") == []
