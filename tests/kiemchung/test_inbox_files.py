@@ -323,4 +323,4 @@ def test_a_name_in_the_manifest_leads_nowhere(tmp_path: Path) -> None:
     facts = manifest(folder)
     facts["files"]["mention"]["file"] = "../../etc/passwd"
     put(folder, facts)
-    assert read_batch(folder).tables["mention"] == folder / "mention.parquet"
+    assert refused(folder).where == str(folder / "mention.parquet")
