@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import re
 import shlex
+import subprocess
+import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from pathlib import Path
 
 import click
 import typer
 
-from pipeline.cli import app
+from pipeline.cli import app, main
 
 
 def wrong_with(words: list[str]) -> str:
@@ -43,3 +49,26 @@ def kiemchung_calls(line: str) -> list[list[str]]:
         if first == "kiemchung" or first.endswith(".venv/bin/kiemchung"):
             found.append(rest)
     return found
+
+
+def in_this_process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Do what `kiemchung ARGUMENTS` does in ``cwd``, without the second that a start takes.
+
+    That a fresh interpreter does the same is for the tests that start one.
+    """
+    out, err = io.StringIO(), io.StringIO()
+    code: object = 0
+    before, log = sys.argv, logging.getLogger()
+    handlers, level = list(log.handlers), log.level
+    sys.argv = ["kiemchung", *arguments]
+    try:
+        with chdir(cwd), redirect_stdout(out), redirect_stderr(err):
+            main()
+    except SystemExit as ended:
+        code = ended.code
+    finally:
+        sys.argv = before
+        log.handlers[:] = handlers
+        log.setLevel(level)
+    number = code if isinstance(code, int) else int(code is not None)
+    return subprocess.CompletedProcess(arguments, number, out.getvalue(), err.getvalue())

@@ -6,7 +6,6 @@ import importlib.util
 import json
 import shutil
 import subprocess
-import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from crawler.probe import Probe, Weight, probe, write_verified
 from kiemchung.config import load_settings
 from kiemchung.errors import OutletFileError, PageError
 from pipeline.demo.site import SampleSite
+from tests.commands import in_this_process
 
 _spec = importlib.util.spec_from_file_location("hostile", Path(__file__).with_name("hostile.py"))
 assert _spec
@@ -288,10 +288,7 @@ def test_the_commands_look_mark_and_draft(tmp_path: Path) -> None:
     shutil.copy(SHIPPED / "pho-nho.toml", own / "pho-nho.toml")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "pipeline.cli", "outlets", *arguments],
-            cwd=ROOT, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        return in_this_process("outlets", *arguments, cwd=ROOT)
 
     done = run("check", "pho-nho", "--folder", str(own), "--write", "--by", "Lê Na", "--json")
     assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline import cli
+from tests.commands import in_this_process
 
 ROOT = Path(__file__).resolve().parents[2]
 CLAIM_FIELDS = {
@@ -22,6 +23,13 @@ CLAIM_FIELDS = {
 
 
 def kiemchung(*arguments: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = in_this_process(*arguments, cwd=cwd)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def started(*arguments: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """The same in a fresh interpreter without an environment."""
     done = subprocess.run(
         [sys.executable, "-m", "pipeline.cli", *arguments],
         cwd=cwd,
@@ -53,7 +61,7 @@ def test_check_judges_by_the_law_of_the_day(tmp_path: Path) -> None:
     ]
     file = tmp_path / "in.jsonl"
     file.write_text("\n".join(json.dumps(r, ensure_ascii=False) for r in rows), encoding="utf-8")
-    kiemchung("check", "--jsonl", str(file), "--out", str(tmp_path / "out.jsonl"), cwd=tmp_path)
+    started("check", "--jsonl", str(file), "--out", str(tmp_path / "out.jsonl"), cwd=tmp_path)
     found = [json.loads(x) for x in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()]
     assert [f["id"] for f in found] == ["old", "new", "3"]
     assert [f["claims"][0]["label"] for f in found] == ["SUPPORTED", "REFUTED", "SUPPORTED"]
@@ -82,7 +90,7 @@ def test_a_lone_surrogate_and_a_long_run_do_not_stop_a_check(tmp_path: Path) -> 
     file = tmp_path / "in.jsonl"
     rows = [
         '{"id": "a", "text": "H\\ud800TX phải có ít nhất 7 thành viên.", "date": "2025-01-01"}',
-        json.dumps({"id": "b", "text": "a1." * 340_000, "date": "2025-01-01"}),
+        json.dumps({"id": "b", "text": "a1." * 120_000, "date": "2025-01-01"}),
     ]
     file.write_text("\n".join(rows), encoding="utf-8")
     done = kiemchung("check", "--jsonl", str(file), cwd=tmp_path)
@@ -117,6 +125,15 @@ def test_a_mistake_is_one_line_with_a_remedy(
     assert part in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["models", "verify", "--json"]])
+def test_a_fresh_interpreter_says_the_same(tmp_path: Path, arguments: list[str]) -> None:
+    """Most tests here run in this process; a start may make no difference."""
+    code = int(arguments == ["check"])
+    here = kiemchung(*arguments, cwd=tmp_path, code=code)
+    there = started(*arguments, cwd=tmp_path, code=code)
+    assert (here.stdout, here.stderr) == (there.stdout, there.stderr)
 
 
 @pytest.mark.parametrize(

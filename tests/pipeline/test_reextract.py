@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from datetime import date
@@ -20,6 +19,7 @@ from pipeline.reextract import reextract
 from pipeline.status import overview
 from pipeline.weekly import expire_pages, make_plan
 from pipeline.weeks import parse_week
+from tests.commands import in_this_process
 
 ROOT = Path(__file__).resolve().parents[2]
 WEEK = parse_week("2026-W40")
@@ -55,11 +55,8 @@ def test_a_changed_outlet_file_gives_other_articles(settings: Settings, tmp_path
 
 def test_the_command_takes_one_of_week_and_since(settings: Settings) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "pipeline.cli", "extract", *arguments, "--data",
-             str(settings.data_dir), "--json"],
-            cwd=ROOT, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        given = ("extract", *arguments, "--data", str(settings.data_dir), "--json")
+        return in_this_process(*given, cwd=ROOT)
 
     done = run("--since", "2026-W39")
     assert done.returncode == 0, done.stderr
