@@ -2,7 +2,7 @@
 
 ```
 python benchmarks/retrain.py [--decisions 10000] [--model models/default] [--processes 2]
-python benchmarks/retrain.py --encoder FOLDER --steps 40    # seconds a step, for an estimate
+python benchmarks/retrain.py --encoder FOLDER --steps 0     # 0: all steps; fewer for an estimate
 ```
 The decisions are pairs made from the reference base with seeds of their own, so that no two are
 alike; ten reviewers, half of them flags. One JSON object is printed.
