@@ -125,7 +125,10 @@ def _of_quarter(match: re.Match[str], published: date | None) -> tuple[DateKind,
     year = int(match["y"]) if match["y"] else (published.year if published else 0)
     if not year:
         return None
-    first = 3 * (_ROMAN[match["q"].lower()] - 1) + 1
+    roman = (
+        match["q"].lower().replace("\u0307", "")
+    )  # "İ" matches "i", and is two signs in lower case
+    first = 3 * (_ROMAN[roman] - 1) + 1
     return DateKind.QUARTER, date(year, first, 1), _month(year, first + 2)[1]
 
 

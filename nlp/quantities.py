@@ -200,7 +200,7 @@ _QUANTITY: Final = re.compile(
     rf"\s+(?P<unit3>{_UNIT})(?!\w)"
     r"|(?<![\w/.,])(?P<over>[1-9]\d?)\s?/\s?(?P<under>[1-9]\d?)(?=\s+(?:tổng\s+số|số|thành\s+viên|xã\s+viên|đại\s+biểu|vốn|diện\s+tích|"
     r"hộ|phiếu|phần|trong\s+số|tài\s+sản|thu\s+nhập|lợi\s+nhuận|người|htx|hợp\s+tác\s+xã|doanh\s+thu|lao\s+động|quân\s+số)(?!\w))"
-    rf"|(?<![\w.,/])(?P<low>{_NUMBER})(?:\s*\((?P<echo>[^()\d]{{2,40}})\))?"
+    rf"|(?<![\w.,/])(?P<low>{_NUMBER})(?:\s*\((?P<echo>[^()\d\x00]{{2,40}})\))?"
     rf"(?:\s?(?:[-–]|đến|tới)\s?(?P<high>{_NUMBER}))?"
     rf"(?:(?P<scale>\s+(?:{_SCALE})(?!\w)))?(?:(?P<gap>\s?)(?P<unit>{_UNIT})(?!\w)(?:\s+(?P<modifier>{_MODIFIERS})(?!\w))?)?"
     rf"|(?<!\w)(?P<words>{_WORDED})(?:\s+(?:đến|tới)\s+(?P<words_high>{_WORDED}))?"

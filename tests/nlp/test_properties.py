@@ -207,3 +207,13 @@ def test_a_number_of_forty_digits_is_a_number() -> None:
     (found,) = extract("Số " + "1" * 40 + " người").quantities
     assert abs(found.value / Decimal("1" * 40) - 1) < Decimal("1e-20")
     assert compare(found, found) is Relation.EQUAL
+
+
+def test_what_a_million_inputs_found() -> None:
+    """A date in the brackets behind a number is the date's own; "İ" is a quarter like "I"."""
+    found = extract("phải có ít nhất 5 (nămngày 1/7/2024) thành viên chính thức")
+    (day,) = found.dates
+    assert day.text == "1/7/2024"
+    assert all(q.end <= day.start or q.start >= day.end for q in found.quantities)
+    (quarter,) = extract("Từ quý İ năm 2024").dates
+    assert (quarter.first, quarter.last) == (date(2024, 1, 1), date(2024, 3, 31))
