@@ -92,16 +92,12 @@ def _one_number_format(match: re.Match[str]) -> str:
 
 def words_of(text: str) -> list[str]:
     """Return the words of canonical ``text``: no case, tone style, blanks or number formats."""
-    return _words(text)
-
-
-def _words(text: str) -> list[str]:
     return _WORD.findall(_NUMBER.sub(_one_number_format, skeleton_text(text)))
 
 
 def content_key(text: str) -> str:
     """Return a hash of the words of ``text`` that ignores case, tone style, blanks and marks."""
-    return digest(*_words(text))
+    return digest(*words_of(text))
 
 
 def claim_key(text: str) -> str:
@@ -175,7 +171,7 @@ class Fingerprint:
 
 def fingerprint(text: str) -> Fingerprint:
     """Return the fingerprint of a text."""
-    words = _words(text)
+    words = words_of(text)
     return Fingerprint(
         sentences=_sentence_keys(text),
         whole=_hash(words, 16) if text.strip() else b"",
@@ -190,7 +186,7 @@ def _hash(words: Sequence[str], size: int) -> bytes:
 def _sentence_keys(text: str) -> NDArray[np.uint64]:
     keys = []
     for start, end in sentence_spans(text):
-        words = _words(text[start:end])
+        words = words_of(text[start:end])
         if len(words) >= MIN_WORDS:
             keys.append(_hash(words, 8))
     return np.frombuffer(b"".join(dict.fromkeys(keys)), np.uint64)

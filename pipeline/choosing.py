@@ -19,7 +19,8 @@ import numpy as np
 from kiemchung.domain import digest
 from kiemchung.errors import InputError, RecordError
 from models.active import Candidates, Pick, choose
-from models.comparison import features, softmax
+from models.comparison import softmax
+from models.values import row_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,14 +109,11 @@ def candidates_of(waiting: Sequence[Waiting], model: VerdictModel) -> Candidates
     plain = registry.load(registry.PLAIN) if isinstance(model, EncoderModel) else None
     p, x, other = [], [], []
     for w in waiting:
-        own = features(w.claim, w.evidence)
+        x.append(row_of(model, w.claim, w.evidence))
         if isinstance(model, EncoderModel):
-            row = np.concatenate([model.encoded(w.claim, w.evidence), own])
-            p.append(softmax(model.layers[form_of(w.evidence)].logits(row)))
-            x.append(row)
+            p.append(softmax(model.layers[form_of(w.evidence)].logits(x[-1])))
         else:
             p.append(_asked(model, w))
-            x.append(own)
         if plain is not None:
             other.append(_asked(plain, w))
     return Candidates(

@@ -176,8 +176,18 @@ def lines_of(run: RunPlan) -> tuple[str, ...]:
     if not (_path(run).is_file() and complete(run.stage("judge"))):
         return ()
     every, bad = read_profiles(run.data_dir)
-    mine = [p for p in every if p.run_id == run.run_id]
-    return (*bad, *(f.line() for p in mine for f in drift.findings(p, every) if f.shifted))
+    return (*bad, *_shifted([p for p in every if p.run_id == run.run_id], every))
+
+
+def lines_of_latest(data_dir: Path) -> tuple[str, ...]:
+    """Return the alarms of the latest week that left a profile."""
+    every, bad = read_profiles(data_dir)
+    latest = max((p.week for p in every), default="")
+    return (*bad, *_shifted([p for p in every if p.week == latest], every))
+
+
+def _shifted(mine: Sequence[drift.Profile], every: Sequence[drift.Profile]) -> list[str]:
+    return [f.line() for p in mine for f in drift.findings(p, every) if f.shifted]
 
 
 # --- the audit ------------------------------------------------------------------------------------

@@ -9,20 +9,23 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from kiemchung.domain import Article, Judgement, Mention
+from kiemchung.domain import Article, Document, Judgement, Mention, Passage
 from kiemchung.errors import AccountingError
-from kiemchung.shards import arrow_schema
+from kiemchung.shards import arrow_schema, to_table
 from kiemchung.store.inbox import joined
 from pipeline import stages
 from pipeline.handover import tables_of
 from pipeline.runs import RunPlan
+
+if TYPE_CHECKING:
+    from pipeline.judging import Judge
 
 ARTICLES_AT_ONCE: Final = 5_000
 """Articles that are held while they are put in order: some 30 MB."""
@@ -48,6 +51,22 @@ def passages_seen(run: RunPlan) -> set[str]:
     for evidence in _column(run.stage("judge"), Judgement, "", "evidence"):
         seen.update(str(e["passage_id"]) for e in json.loads(evidence))
     return seen
+
+
+def base_tables(run: RunPlan, judge: Judge) -> dict[str, list[pa.Table]]:
+    """Return the passages that a claim of the run was set beside, and their documents, as tables.
+
+    The version before a rule is shown beside it, so it travels along.
+
+    Raises:
+        AccountingError: see `passages_seen`.
+    """
+    seen = passages_seen(run)
+    seen |= {judge.by_id[p].supersedes for p in seen if judge.by_id[p].supersedes}
+    passages = [p for p in judge.passages if p.passage_id in seen]
+    needed = {p.doc_id for p in passages}
+    documents = [d for d in judge.documents if d.doc_id in needed]
+    return {"document": [to_table(documents, Document)], "passage": [to_table(passages, Passage)]}
 
 
 def _column(

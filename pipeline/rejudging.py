@@ -28,10 +28,8 @@ from kiemchung.config import Settings
 from kiemchung.domain import (
     Accounting,
     Article,
-    Document,
     Judgement,
     Mention,
-    Passage,
     Provenance,
     Run,
     digest,
@@ -47,7 +45,7 @@ from pipeline.code import code_sha256, tool_versions
 from pipeline.engines import crew_for
 from pipeline.handover import finish, shards_of, tables_of
 from pipeline.judging import Judge
-from pipeline.publishing import passages_seen
+from pipeline.publishing import base_tables
 from pipeline.reporting import write_report
 from pipeline.runs import AGAIN, RunPlan
 from pipeline.stages import Progress, silent
@@ -290,10 +288,7 @@ def _publish(
     run: Again, judge_: Judge, before: Provenance, settings: Settings, closed: set[str]
 ) -> None:
     """Put the batch into the inbox; its articles and mentions are those that the store has."""
-    seen = passages_seen(run)
-    seen |= {judge_.by_id[p].supersedes for p in seen if judge_.by_id[p].supersedes}
-    passages = tuple(p for p in judge_.passages if p.passage_id in seen)
-    needed = {p.doc_id for p in passages}
+    of_the_base = base_tables(run, judge_)
     provenance = replace(
         before,  # the pages were extracted then, by the program and the outlet files of then
         code_sha256=code_sha256(),
@@ -319,8 +314,7 @@ def _publish(
         run.run_id,
         {
             "run": [to_table([facts], Run)],
-            "document": [to_table([d for d in judge_.documents if d.doc_id in needed], Document)],
-            "passage": [to_table(passages, Passage)],
+            **of_the_base,
             "article": tables_of(analysed, Article, "articles"),
             "mention": _kept(tables_of(analysed, Mention, "mentions"), closed),
             "judgement": _kept(tables_of(run.stage("judge"), Judgement), closed),

@@ -21,7 +21,6 @@ from kiemchung.errors import KiemchungError, StoreError, StoreLockedError
 from kiemchung.locks import holder_of
 from kiemchung.store import insurance, open_store, requests
 from models.audited import Audit
-from models.drift import findings
 from pipeline import backup, drift, stages
 from pipeline.deliver import LOG_NAME, alarms, deliveries
 from pipeline.runs import read_run
@@ -165,7 +164,7 @@ def overview(settings: Settings, *, now: datetime | None = None) -> Overview:
         reviews=_last_reviews(data / "reviews"),
         model=model,
         audit=store.audit,
-        drifted=_drifted(data),
+        drifted=drift.lines_of_latest(data),
     )
     wrong = [*_wrong(found, store, data), *([model_wrong] if model_wrong else [])]
     return replace(found, due=tuple(_due(found, moment)), wrong=tuple(wrong))
@@ -212,13 +211,6 @@ def _due(found: Overview, now: datetime) -> list[str]:
             elif now - datetime.fromisoformat(kept.written_at) > age:
                 lines.append(f"since {kept.written_at[:10]} no {what}")
     return lines
-
-
-def _drifted(data: Path) -> tuple[str, ...]:
-    """Return the alarms of the latest week that left a profile."""
-    every, bad = drift.read_profiles(data)
-    latest = [p for p in every if p.week == max(q.week for q in every)] if every else []
-    return (*bad, *(f.line() for p in latest for f in findings(p, every) if f.shifted))
 
 
 def _runs(folder: Path) -> tuple[RunState, ...]:

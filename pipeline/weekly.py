@@ -18,11 +18,9 @@ from kiemchung.config import Settings
 from kiemchung.domain import (
     Accounting,
     Article,
-    Document,
     Judgement,
     Mention,
     OutletHealth,
-    Passage,
     Provenance,
     Run,
 )
@@ -37,7 +35,7 @@ from pipeline.deliver import deliver
 from pipeline.engines import crew_for
 from pipeline.handover import tables_of
 from pipeline.judging import Judge
-from pipeline.publishing import articles_in_reading_order, counts, passages_seen
+from pipeline.publishing import articles_in_reading_order, base_tables, counts
 from pipeline.reading import VIETNAM
 from pipeline.reporting import write_report
 from pipeline.runs import RunPlan, plan, record, sole
@@ -284,13 +282,9 @@ def publish(
 
     ``odd`` says in which way the configuration is another one; it stands among the run's alarms.
     """
-    seen = passages_seen(run)
+    of_the_base = base_tables(run, judge_)
     accounted = accounting(run, settings)
     provenance = made_of(run, judge_)
-    # The version before a rule is shown beside it, so it travels along.
-    seen |= {judge_.by_id[p].supersedes for p in seen if judge_.by_id[p].supersedes}
-    passages = tuple(p for p in judge_.passages if p.passage_id in seen)
-    needed = {p.doc_id for p in passages}
     facts = Run(
         run_id=run.run_id,
         week=str(run.week),
@@ -311,8 +305,7 @@ def publish(
         run.run_id,
         {
             "run": [to_table([facts], Run)],
-            "document": [to_table([d for d in judge_.documents if d.doc_id in needed], Document)],
-            "passage": [to_table(passages, Passage)],
+            **of_the_base,
             "article": articles_in_reading_order(run),
             "mention": tables_of(analysed, Mention, "mentions"),
             "judgement": tables_of(run.stage("judge"), Judgement),
