@@ -17,6 +17,12 @@ def _text(facts: Mapping[str, Any]) -> str:
     return json.dumps(facts, ensure_ascii=False, indent=1, sort_keys=True)
 
 
+def canonical_sha256(facts: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of ``facts`` as JSON without blanks and with sorted keys."""
+    canonical = json.dumps(facts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return sha256_hex(canonical.encode("utf-8"))
+
+
 def write_sealed(path: Path, facts: Mapping[str, Any]) -> None:
     """Write ``facts`` with their hash, whole or not at all."""
     from kiemchung.shards import write_bytes_atomically  # pyarrow is only needed here

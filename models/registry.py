@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from kiemchung.domain import LABEL_ORDER, sha256_hex
 from kiemchung.errors import ModelError
+from kiemchung.sealed import canonical_sha256
 from kiemchung.shards import write_bytes_atomically
 from models.comparison import ComparisonModel
 from models.verdict import VerdictModel
@@ -70,11 +71,6 @@ class Manifest:
         }
 
 
-def _self_hash(body: Mapping[str, Any]) -> str:
-    canonical = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return sha256_hex(canonical.encode("utf-8"))
-
-
 def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Path:
     """Write a model folder, the manifest last, and return it; ``manifest.files`` is filled in.
 
@@ -85,7 +81,7 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Path:
     for name, data in files.items():
         write_bytes_atomically(folder / name, data)
     body = manifest.body() | {"files": {n: sha256_hex(d) for n, d in sorted(files.items())}}
-    body["manifest_sha256"] = _self_hash(body)
+    body["manifest_sha256"] = canonical_sha256(body)
     text = json.dumps(body, ensure_ascii=False, indent=2) + "\n"
     write_bytes_atomically(folder / MANIFEST, text.encode("utf-8"))
     return folder
@@ -112,7 +108,7 @@ def verify(folder: Path) -> Manifest:
     try:
         body = json.loads(text)
         claimed = body.pop("manifest_sha256")
-        if text != _written(body, claimed) or claimed != _self_hash(body):
+        if text != _written(body, claimed) or claimed != canonical_sha256(body):
             raise ValueError("the manifest was changed after it was written")
         if body["format"] != 1 or body["kind"] not in KINDS:
             raise ValueError(f"format {body['format']}, kind {body['kind']!r}")

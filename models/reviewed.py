@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from kiemchung.domain import LABEL_ORDER, Distortion, Label, sha256_hex
+from kiemchung.domain import LABEL_ORDER, Distortion, Label
 from kiemchung.errors import DamagedFileError, InputError
+from kiemchung.sealed import canonical_sha256
 from kiemchung.shards import write_bytes_atomically
 
 SPLITS: Final = ("train", "dev", "test")
@@ -153,13 +154,8 @@ def line_of(pair: ReviewedPair) -> str:
 _REMEDY: Final = "restore the folder from where it came, or write it anew: kiemchung export"
 
 
-def _self_hash(body: Mapping[str, Any]) -> str:
-    canonical = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return sha256_hex(canonical.encode("utf-8"))
-
-
 def _written(body: Mapping[str, Any]) -> str:
-    whole = {**body, "manifest_sha256": _self_hash(body)}
+    whole = {**body, "manifest_sha256": canonical_sha256(body)}
     return json.dumps(whole, ensure_ascii=False, indent=1) + "\n"
 
 

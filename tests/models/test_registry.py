@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kiemchung.errors import ModelError
+from kiemchung.sealed import canonical_sha256
 from models import registry
 
 
@@ -76,7 +77,7 @@ def test_a_manifest_edited_by_hand_is_refused(copy: Path, key: str, value: objec
     with pytest.raises(ModelError, match="changed after"):
         registry.verify(copy)
     del body["manifest_sha256"]  # with a hash made to fit, the value itself is refused
-    body["manifest_sha256"] = registry._self_hash(body)
+    body["manifest_sha256"] = canonical_sha256(body)
     path.write_text(json.dumps(body, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     with pytest.raises(ModelError):
         registry.verify(copy)
@@ -87,7 +88,7 @@ def test_a_name_cannot_leave_the_folder(copy: Path) -> None:
     body = json.loads(path.read_text(encoding="utf-8"))
     del body["manifest_sha256"]
     body["files"]["../outside"] = "0" * 64
-    body["manifest_sha256"] = registry._self_hash(body)
+    body["manifest_sha256"] = canonical_sha256(body)
     path.write_text(json.dumps(body, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     with pytest.raises(ModelError, match="leaves the folder"):
         registry.verify(copy)
