@@ -1,14 +1,18 @@
-"""Small JSON files that carry the hash of themselves, so that a flipped bit is no other fact."""
+"""Small JSON files that carry the hash of themselves, so that a flipped bit is no other fact.
+
+Where such a file lists others, `check_listed` holds them to it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any, Final
 
 from kiemchung.domain import sha256_hex
-from kiemchung.errors import DamagedFileError
+from kiemchung.errors import DamagedFileError, KiemchungError
 
 _KEY: Final = "sha256_of_the_rest"
 
@@ -58,3 +62,43 @@ def read_sealed(
             f"cannot be used: {error}", where=str(path), remedy=remedy
         ) from error
     return facts
+
+
+def check_listed(
+    folder: Path,
+    files: Mapping[str, str],
+    *,
+    beside: Set[str],
+    error: type[KiemchungError],
+    remedy: str,
+) -> None:
+    """Hold a folder to a manifest's ``files``, which map each name to its SHA-256.
+
+    ``beside`` are the names that may lie there unlisted, the manifest's own among them.
+
+    Raises:
+        KiemchungError: of the class ``error``: a file is missing, changed or not listed, or a name
+            leaves the folder.
+    """
+    for name, wanted in files.items():
+        path = folder / name
+        if path.parent != folder:
+            raise error("a name that leaves the folder", where=f"{folder}: {name}")
+        try:
+            with path.open("rb") as data:  # in pieces: an encoder is larger than the rest of us
+                actual = hashlib.file_digest(data, "sha256").hexdigest()
+        except OSError as unread:
+            raise error(f"missing: {unread}", where=str(path), remedy=remedy) from unread
+        if actual != wanted:
+            raise error(
+                f"changed: SHA-256 {actual[:12]}…, the manifest says {str(wanted)[:12]}…",
+                where=str(path),
+                remedy=remedy,
+            )
+    stray = {p.name for p in folder.iterdir()} - set(files) - beside
+    if stray:
+        raise error(
+            f"files that the manifest does not list: {', '.join(sorted(stray))}",
+            where=str(folder),
+            remedy="remove them",
+        )

@@ -14,7 +14,6 @@ encoder.onnx …    an encoder, its tokenizer files and the fusion layer, where 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from typing import Any, Final
 
 from kiemchung.domain import LABEL_ORDER, sha256_hex
 from kiemchung.errors import ModelError
-from kiemchung.sealed import canonical_sha256
+from kiemchung.sealed import canonical_sha256, check_listed
 from kiemchung.shards import write_bytes_atomically
 from models.comparison import ComparisonModel
 from models.verdict import VerdictModel
@@ -129,28 +128,13 @@ def verify(folder: Path) -> Manifest:
             raise ValueError("a threshold out of bounds")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{error}", where=str(where), remedy=_REMEDY) from error
-    for name, expected in manifest.files.items():
-        path = folder / name
-        if path.parent != folder:
-            raise ModelError("a name that leaves the folder", where=f"{where}: {name}")
-        try:
-            with path.open("rb") as data:  # in pieces: an encoder is larger than the rest of us
-                actual = hashlib.file_digest(data, "sha256").hexdigest()
-        except OSError as error:
-            raise ModelError(f"missing: {error}", where=str(path), remedy=_REMEDY) from error
-        if actual != expected:
-            raise ModelError(
-                f"changed: SHA-256 {actual[:12]}…, the manifest says {str(expected)[:12]}…",
-                where=str(path),
-                remedy=_REMEDY,
-            )
-    stray = {p.name for p in folder.iterdir()} - set(manifest.files) - {MANIFEST, "__pycache__"}
-    if stray:
-        raise ModelError(
-            f"files that the manifest does not list: {', '.join(sorted(stray))}",
-            where=str(folder),
-            remedy="remove them",
-        )
+    check_listed(
+        folder,
+        manifest.files,
+        beside={MANIFEST, "__pycache__"},
+        error=ModelError,
+        remedy=_REMEDY,
+    )
     return manifest
 
 

@@ -15,7 +15,6 @@ docs/dataset.md explains it to researchers.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from typing import Any, Final
 
 from kiemchung.domain import LABEL_ORDER, Distortion, Label
 from kiemchung.errors import DamagedFileError, InputError
-from kiemchung.sealed import canonical_sha256
+from kiemchung.sealed import canonical_sha256, check_listed
 from kiemchung.shards import write_bytes_atomically
 
 SPLITS: Final = ("train", "dev", "test")
@@ -181,30 +180,9 @@ def verify(folder: Path) -> dict[str, Any]:
         if (body["kind"], body["format"]) != (KIND, FORMAT):
             raise ValueError(f"{body['kind']!r}, format {body['format']}")
         files = {str(name): str(facts["sha256"]) for name, facts in body["files"].items()}
-        if any((folder / name).parent != folder for name in files):
-            raise ValueError("a name that leaves the folder")
         if missing := {f"{name}.jsonl" for name in SPLITS} - set(files):
             raise ValueError(f"no {', '.join(sorted(missing))} is listed")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedFileError(f"no data set: {error}", where=str(where), remedy=_REMEDY) from error
-    for name, wanted in files.items():
-        path = folder / name
-        try:
-            with path.open("rb") as data:
-                actual = hashlib.file_digest(data, "sha256").hexdigest()
-        except OSError as error:
-            raise DamagedFileError(f"missing: {error}", where=str(path), remedy=_REMEDY) from error
-        if actual != wanted:
-            raise DamagedFileError(
-                f"changed: SHA-256 {actual[:12]}…, the manifest says {wanted[:12]}…",
-                where=str(path),
-                remedy=_REMEDY,
-            )
-    stray = {p.name for p in folder.iterdir()} - set(files) - {MANIFEST}
-    if stray:
-        raise DamagedFileError(
-            f"files that the manifest does not list: {', '.join(sorted(stray))}",
-            where=str(folder),
-            remedy="remove them",
-        )
+    check_listed(folder, files, beside={MANIFEST}, error=DamagedFileError, remedy=_REMEDY)
     return body

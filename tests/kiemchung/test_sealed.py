@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiemchung import checksums
-from kiemchung.domain import Sentence
-from kiemchung.errors import BatchError, DamagedFileError
-from kiemchung.sealed import read_sealed, write_sealed
+from kiemchung.domain import Sentence, sha256_hex
+from kiemchung.errors import BatchError, DamagedFileError, KiemchungError, ModelError
+from kiemchung.sealed import check_listed, read_sealed, write_sealed
 from kiemchung.shards import read_shard, sealed, write_shard
 
 FACTS = {"outlets": ["a", "b"], "week": "2026-W40", "tên": "hợp tác xã", "n": 1}
@@ -46,6 +47,39 @@ def test_what_is_no_object_is_damaged(tmp_path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(DamagedFileError, match="r"):
         read_sealed(path, remedy="r")
+
+
+@pytest.mark.parametrize("error", [ModelError, DamagedFileError])
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda f: (f / "a").unlink(), "a: missing: .*make it anew"),
+        (lambda f: (f / "a").write_bytes(b"other"), "a: changed: SHA-256 .*make it anew"),
+        (lambda f: (f / "c").touch(), "does not list: c .remove"),
+        (lambda f: (f / "sub").mkdir(), "does not list: sub .remove"),
+    ],
+)
+def test_a_folder_is_held_to_what_its_manifest_lists(
+    tmp_path: Path, error: type[KiemchungError], spoil: Callable[[Path], object], told: str
+) -> None:
+    files = {"a": sha256_hex(b"one"), "b": sha256_hex(b"")}
+    (tmp_path / "a").write_bytes(b"one")
+    (tmp_path / "b").touch()
+    (tmp_path / "list.json").touch()
+
+    def check() -> None:
+        check_listed(tmp_path, files, beside={"list.json"}, error=error, remedy="make it anew")
+
+    check()
+    spoil(tmp_path)
+    with pytest.raises(error, match=told):
+        check()
+
+
+@pytest.mark.parametrize("name", ["../x", "sub/x", "/x"])
+def test_a_listed_name_stays_in_the_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ModelError, match="leaves the folder"):
+        check_listed(tmp_path, {name: ""}, beside=set(), error=ModelError, remedy="")
 
 
 def test_every_single_flip_of_a_shard_is_found_and_others_can_read_it(tmp_path: Path) -> None:

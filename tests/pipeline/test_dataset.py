@@ -530,7 +530,7 @@ def test_an_edited_manifest_is_refused(written: Path, tmp_path: Path, edit: Any)
         body.pop("manifest_sha256")
         reviewed.write_manifest(folder, body)
         if body["files"].keys() != json.loads((written / reviewed.MANIFEST).read_text("utf-8"))["files"].keys():  # fmt: skip
-            with pytest.raises(DamagedFileError, match="no data set"):
+            with pytest.raises(DamagedFileError, match=r"no data set|leaves the folder"):
                 reviewed.verify(folder)
 
 
