@@ -15,13 +15,14 @@ import json
 import lzma
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from kiemchung.domain import Distortion, Label, Passage, digest
 from kiemchung.errors import RecordError
+from models.adapters.reading import pairs_of
 from models.cues import ANTONYMS, NEGATORS, UPPER, any_of, normal
 from nlp.sentences import sentence_spans
 
@@ -141,33 +142,30 @@ def read_pairs(path: Path, *, field: str = "evidence") -> list[Pair]:
     Raises:
         RecordError: names file and line.
     """
-    pairs = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-                evidence = str(record.get(field) or record.get("evidence") or record["context"])
-                pairs.append(
-                    Pair(
-                        claim=str(record["claim"]),
-                        evidence=evidence,
-                        label=label_of(record["label"]),
-                        kind=str(record.get("kind") or path.stem),
-                        group=str(
-                            record.get("group") or digest(str(record.get("context", evidence)))
-                        ),
-                        balanced=bool(record.get("balanced", False)),
-                    )
-                )
-            except (ValueError, KeyError, AttributeError) as error:
-                raise RecordError(
-                    f"not a pair: {error!r}",
-                    where=f"{path}:{number}",
-                    remedy='each line is {"claim": ..., "evidence": ..., "label": ...}',
-                ) from error
-    return pairs
+
+    def pair(_: str, record: dict[str, Any]) -> Pair:
+        evidence = str(record.get(field) or record.get("evidence") or record["context"])
+        return pair_of(record, evidence, kind=path.stem)
+
+    remedy = 'each line is {"claim": ..., "evidence": ..., "label": ...}'
+    return list(pairs_of(path, pair, remedy=remedy))
+
+
+def pair_of(record: Mapping[str, Any], evidence: str, *, kind: str) -> Pair:
+    """Return a record as a pair, beside ``evidence``; ``kind`` where it names none.
+
+    Raises:
+        KeyError: it has no claim or no label.
+        ValueError: no label of ours.
+    """
+    return Pair(
+        claim=str(record["claim"]),
+        evidence=evidence,
+        label=label_of(record["label"]),
+        kind=str(record.get("kind") or kind),
+        group=str(record.get("group") or digest(str(record.get("context", evidence)))),
+        balanced=bool(record.get("balanced", False)),
+    )
 
 
 _SPELLINGS: Final = {

@@ -255,6 +255,7 @@ def controls(
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure a model folder on a file of labelled pairs; the figures go out as JSON."""
     from models import registry
+    from models.adapters.reading import pairs_of
 
     parser = argparse.ArgumentParser(prog="python -m models.evaluate", description=main.__doc__)
     parser.add_argument("--pairs", type=Path, required=True)
@@ -263,8 +264,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     try:
         model = registry.load(given.model)
-        lines = given.pairs.read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines if line.strip()]
+        rows = list(pairs_of(given.pairs, lambda _, row: row, remedy="one object a line"))
         found = evaluate(model, rows, field=given.field).as_dict()
         found["controls"] = asdict(controls(model, rows, field=given.field))
     except (KiemchungError, OSError, ValueError, KeyError) as error:

@@ -10,7 +10,6 @@ meets; the order of the parts is the order in which they are given.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kiemchung.errors import RecordError
+from models.adapters.reading import pairs_of
 from nlp import near
 
 KINDS: Final = {
@@ -44,6 +43,7 @@ ARTICLES_ALIKE: Final = 0.5
 PHRASE: Final = 6
 """Words from which a claim is looked for in evidence."""
 _KEYS: Final = ("story", "claim_id", "group")
+_REMEDY: Final = 'each line is {"claim": ..., "evidence": ..., "label": ...}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,40 +100,29 @@ class Report:
         }
 
 
+def _with_claim(where: str, row: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    if not isinstance(row["claim"], str):
+        raise TypeError(f"a claim that is {type(row['claim']).__name__}")
+    return where, row
+
+
 def read_part(path: Path) -> Part:
     """Return a JSONL file of pairs as a part: lines of `reviewed`, or of ``claim``, ``evidence`` …
 
     Raises:
         RecordError: the file cannot be read, or a line has no claim.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"cannot be read: {error}", where=str(path)) from error
-    rows = []
-    where = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            if not isinstance(row["claim"], str):
-                raise TypeError(f"a claim that is {type(row['claim']).__name__}")
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise RecordError(
-                f"not a pair: {error!r}",
-                where=f"{path}:{number}",
-                remedy='each line is {"claim": ..., "evidence": ..., "label": ...}',
-            ) from error
+    places, rows = [], []
+    for where, row in pairs_of(path, _with_claim, remedy=_REMEDY):
+        places.append(where)
         rows.append(row)
-        where.append(f"{path}:{number}")
 
     def column(name: str) -> list[str]:
         return [str(value) if (value := row.get(name)) is not None else "" for row in rows]
 
     return Part(
         name=str(path),
-        where=where,
+        where=places,
         claims=column("claim"),
         evidence=column("evidence"),
         contexts=column("context"),

@@ -8,7 +8,6 @@ order ``weighted`` have the probability of their selection beside them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kiemchung.domain import digest
-from kiemchung.errors import InputError, RecordError
+from kiemchung.errors import InputError
 from models.active import Candidates, Pick, choose
+from models.adapters.reading import pairs_of
 from models.comparison import softmax
 from models.values import row_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from kiemchung.store import Store
     from models.verdict import VerdictModel
 
@@ -53,28 +51,16 @@ def read_waiting(path: Path, labelled: Sequence[Path] = ()) -> list[Waiting]:
 
 
 def _lines(path: Path) -> list[Waiting]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"cannot be read: {error}", where=str(path)) from error
-    found = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row: Mapping[str, Any] = json.loads(line)
-            claim, evidence = row["claim"], row["evidence"]
-            if not (isinstance(claim, str) and isinstance(evidence, str)):
-                raise TypeError("claim and evidence are texts")
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise RecordError(
-                f"not a pair: {error!r}",
-                where=f"{path}:{number}",
-                remedy='each line is {"id": ..., "claim": ..., "evidence": ...}',
-            ) from error
-        name = str(row.get("id", number))
-        found.append(Waiting(name=name, claim=claim, evidence=evidence, facts={"id": name}))
-    return found
+    remedy = 'each line is {"id": ..., "claim": ..., "evidence": ...}'
+    return list(pairs_of(path, _waiting, remedy=remedy))
+
+
+def _waiting(where: str, row: dict[str, Any]) -> Waiting:
+    claim, evidence = row["claim"], row["evidence"]
+    if not (isinstance(claim, str) and isinstance(evidence, str)):
+        raise TypeError("claim and evidence are texts")
+    name = str(row.get("id", where.rpartition(":")[2]))  # else the number of its line
+    return Waiting(name=name, claim=claim, evidence=evidence, facts={"id": name})
 
 
 def of_store(store: Store, week: str | None) -> list[Waiting]:

@@ -7,17 +7,16 @@ around a change of the law, each of which must be judged by the law of its day.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from kiemchung.domain import digest
 from kiemchung.errors import InputError, RecordError
 from models import evaluate, gates
-from models.construct import Pair, label_of
+from models.adapters.reading import pairs_of
+from models.construct import Pair, pair_of
 from models.floors import Gate
 from models.slices import SliceReport, by_slice
 from models.verdict import VerdictModel
@@ -67,29 +66,12 @@ def read_set(path: Path, field: str) -> list[Pair]:
     Raises:
         RecordError: names file and line; also where a line has no such field, or it is empty.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"cannot be read: {error}", where=str(path)) from error
-    pairs = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            evidence = str(row[field])
-            pair = Pair(
-                claim=str(row["claim"]), evidence=evidence, label=label_of(row["label"]),
-                kind=str(row.get("kind") or path.stem),
-                group=str(row.get("group") or digest(str(row.get("context", evidence)))),
-            )  # fmt: skip
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise RecordError(
-                f"not a pair: {error!r}",
-                where=f"{path}:{number}",
-                remedy=f'each line is {{"claim": ..., "{field}": ..., "label": ...}}',
-            ) from error
-        pairs.append(pair)
+
+    def pair(_: str, row: dict[str, Any]) -> Pair:
+        return pair_of(row, str(row[field]), kind=path.stem)
+
+    remedy = f'each line is {{"claim": ..., "{field}": ..., "label": ...}}'
+    pairs = list(pairs_of(path, pair, remedy=remedy))
     if len(pairs) < 2:
         raise InputError("two pairs at least are needed", where=str(path))
     return pairs

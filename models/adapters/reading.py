@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from kiemchung.errors import RecordError
+
+T = TypeVar("T")
+_WRONG: Final = (ValueError, KeyError, TypeError, AttributeError)
+"""What a line raises that is JSON and no pair."""
 
 
 def rows_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -34,6 +38,25 @@ def rows_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         raise RecordError(f"cannot be read: {error}", where=str(path)) from error
 
 
+def pairs_of(path: Path, make: Callable[[str, dict[str, Any]], T], *, remedy: str) -> Iterator[T]:
+    """Yield what ``make`` makes of each line of a JSONL file, given its place and its record.
+
+    A line ends with a newline and nothing else: U+2028 and U+0085, which JSON leaves as they are,
+    may stand in a claim. Blank lines are passed over. The file may be called anything.
+
+    Raises:
+        RecordError: the file cannot be read, or a line is no pair; names file and line.
+    """
+    try:
+        for where, row in _jsonl(path, remedy=remedy):
+            try:
+                yield make(where, row)
+            except _WRONG as error:
+                raise RecordError(f"not a pair: {error!r}", where=where, remedy=remedy) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"cannot be read: {error}", where=str(path)) from error
+
+
 def _csv(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     before = csv.field_size_limit(1 << 24)  # an article in one cell is longer than the default
     try:
@@ -51,13 +74,13 @@ def _csv(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         csv.field_size_limit(before)
 
 
-def _record(value: object, where: str) -> dict[str, Any]:
+def _record(value: object, where: str, remedy: str = "") -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise RecordError(f"a {type(value).__name__}, not a record", where=where)
+        raise RecordError(f"a {type(value).__name__}, not a record", where=where, remedy=remedy)
     return value
 
 
-def _jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _jsonl(path: Path, *, remedy: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     with path.open(encoding="utf-8-sig", newline="\n") as lines:
         for number, line in enumerate(lines, start=1):
             where = f"{path}:{number}"
@@ -65,8 +88,8 @@ def _jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 try:
                     value = json.loads(line)
                 except (ValueError, RecursionError) as error:
-                    raise RecordError(f"no JSON: {error}", where=where) from error
-                yield where, _record(value, where)
+                    raise RecordError(f"no JSON: {error}", where=where, remedy=remedy) from error
+                yield where, _record(value, where, remedy)
 
 
 def _json(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -82,8 +82,8 @@ def test_a_set_takes_its_evidence_from_the_field_that_is_named(tmp_path: Path) -
         ('{"claim": "a", "evidence": "b", "label": "SUPPORTED"}\n', "two pairs at least"),
         ('{"claim": "a", "evidence": "b", "label": "MAYBE"}\n', r"set\.jsonl:1"),
         ('\n{"claim": "a", "label": "NEI"}\n', r"set\.jsonl:2: not a pair"),
-        ("[1]\n", "not a pair"),
-        ("{\n", "not a pair"),
+        ("[1]\n", "not a record"),
+        ("{\n", "no JSON"),
     ],
 )
 def test_a_set_that_cannot_be_used_names_its_line(tmp_path: Path, text: str, told: str) -> None:
