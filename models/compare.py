@@ -246,8 +246,10 @@ def table(found: Compared, names: tuple[str, str]) -> list[str]:
         f"Difference in macro-F1: {boot.difference:+.4f}, 95 % interval {boot.low:+.4f} to"
         f" {boot.high:+.4f} (paired bootstrap over texts, {boot.rounds} rounds); chance that the"
         f" second is no better {boot.chance_no_better:.3f}.",
+        "",
         f"McNemar ({test.method}): only the first right {test.only_first}, only the second"
         f" {test.only_second}, p {_chance(test.p)}.",
+        "",
         f"Flags gained {found.flags_gained[0]}, {found.flags_gained[1]} of them right; lost"
         f" {found.flags_lost[0]}, {found.flags_lost[1]} of them right.",
         "",

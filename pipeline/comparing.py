@@ -341,11 +341,13 @@ def _probes(pairs: Sequence[Pair], most: int) -> list[Pair]:
 # --- the page -------------------------------------------------------------------------------------
 
 _SIGNS: Final = re.compile(r"([\\`*_{}\[\]()#+!|~>-])")
+_NUMBERED: Final = re.compile(r"\A([0-9]{1,9})\.(?= |\Z)")  # would begin a list of its own
 
 
 def plain(text: str) -> str:
     """Return text of an article so that Markdown and HTML show it and do nothing else."""
-    return _SIGNS.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    shown = _SIGNS.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    return _NUMBERED.sub(r"\1\.", shown)
 
 
 def page(found: Comparison) -> list[str]:
