@@ -50,6 +50,7 @@ from models.construct import Pair
 from models.encoder import ENCODED, EncoderModel
 from models.slices import SLICES, by_slice
 from models.verdict import verdict_of
+from models.weighing import balanced
 
 OWN: Final = "own"
 ROUNDS: Final = 500  # of the bootstrap over source texts
@@ -231,12 +232,7 @@ def _fitted(
 ) -> tuple[NDArray[np.float64], ...]:
     from models.train import fit
 
-    weight = np.ones(len(y))
-    for label in range(3):
-        mine = y == label
-        if mine.any():
-            weight[mine] = len(y) / (3.0 * mine.sum())
-    return fit(x, y, weight, strength=strength)
+    return fit(x, y, balanced(np.ones(len(y)), y), strength=strength)
 
 
 def _said(layer: tuple[NDArray[np.float64], ...], x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ from models import calibration
 from models.comparison import ComparisonModel, softmax
 from models.encoder import EncoderModel, Layer, form_of, held_back
 from models.verdict import VerdictModel
+from models.weighing import balanced
 
 ANY: Final = "any"  # the form of a model that has one layer for all evidence
 ANCHOR: Final = 10.0  # scale of the old logits: with strength 0.005 a penalty of a hundredth
@@ -90,17 +91,6 @@ def enough(y: NDArray[np.int64]) -> bool:
     return len(y) >= FEWEST and all((y == k).sum() >= LEAST for k in range(3))
 
 
-def balanced(rows: Rows) -> NDArray[np.float64]:
-    """Return the weights with the three labels weighing alike."""
-    weight = rows.weight.copy()
-    total = weight.sum()
-    for k in range(3):
-        mine = rows.y == k
-        if weight[mine].sum() > 0.0:
-            weight[mine] *= total / (3.0 * weight[mine].sum())
-    return weight
-
-
 def refit(layer: Layer, rows: Rows, *, strength: float = STRENGTH) -> Layer:
     """Return ``layer`` fitted further on ``rows``; all three labels must be among them."""
     from sklearn.linear_model import LogisticRegression
@@ -109,8 +99,9 @@ def refit(layer: Layer, rows: Rows, *, strength: float = STRENGTH) -> Layer:
     scaled = np.clip((rows.x - layer.mean) / layer.scale, -6.0, 6.0)
     said = scaled @ layer.weights.T + layer.bias
     model = LogisticRegression(C=strength, max_iter=4_000)
+    weight = balanced(rows.weight, rows.y)
     with threadpool_limits(1):  # the same digits whatever the machine does beside
-        model.fit(np.hstack([ANCHOR * said, scaled]), rows.y, sample_weight=balanced(rows))
+        model.fit(np.hstack([ANCHOR * said, scaled]), rows.y, sample_weight=weight)
     mixed, added = ANCHOR * model.coef_[:, :3], model.coef_[:, 3:]
     return replace(
         layer,

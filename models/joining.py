@@ -45,6 +45,7 @@ from models.encoder import (
 from models.finetune import Course, Recipe, Row, fine_tune, widen
 from models.marks import TYPES
 from models.tokenizer import CODES_FILE, VOCAB_FILE, PhobertBpe
+from models.weighing import balanced
 
 if TYPE_CHECKING:
     from models.construct import Pair
@@ -508,11 +509,7 @@ def _layer(rows: Rows) -> Layer:
     """Fit a logistic layer; the three labels weigh alike."""
     from models import train
 
-    weight = rows.weight.copy()
-    for k in range(3):
-        mine = rows.y == k
-        if mine.any():
-            weight[mine] *= rows.weight.sum() / (3.0 * rows.weight[mine].sum())
+    weight = balanced(rows.weight, rows.y)
     mean, scale, weights, bias = train.fit(rows.x, rows.y, weight, strength=STRENGTH)
     return Layer(mean=mean, scale=scale, weights=weights, bias=bias)
 

@@ -14,6 +14,8 @@ opened by hand
 (selected as "none") has no probability. For training it stands for itself alone, with the weight of
 a certain draw; in an estimate for all claims it is left out, because nothing says for whom it
 speaks.
+
+`balanced` is another matter: it makes up for labels that are rare among the rows of a fit.
 """
 
 from __future__ import annotations
@@ -41,6 +43,19 @@ def inverse(probabilities: Sequence[float | None]) -> NDArray[np.float64]:
     raw = np.array([1.0 if p is None else 1.0 / p for p in probabilities])
     cut = np.minimum(raw, min(MOST, raw.mean() * math.sqrt(len(raw))))
     return np.asarray(cut / cut.mean(), dtype=np.float64)
+
+
+def balanced(weight: NDArray[np.float64], y: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the weights with the three labels weighing alike, their sum as it was.
+
+    ``weight`` and ``y``, label indices, are of shape (n,); a label that weighs nothing stays so.
+    """
+    found = weight.copy()
+    for label in range(len(LABEL_ORDER)):
+        mine = y == label
+        if weight[mine].sum() > 0.0:
+            found[mine] *= weight.sum() / (3.0 * weight[mine].sum())
+    return found
 
 
 def weights_of(pairs: Sequence[ReviewedPair]) -> NDArray[np.float64]:

@@ -56,3 +56,43 @@ def test_weighted_f1_is_f1_where_all_weigh_alike() -> None:
     heavy = weighing.weighted_f1(gold, said, np.array([1.0, 1.0, 9.0, 1.0]))
     assert heavy["REFUTED"] < evaluate.f1_by_label(gold, said)["REFUTED"]
     assert weighing.weights_of([]).shape == (0,)
+
+
+# -- labels that weigh alike -------------------------------------------------------------------
+
+labelled = st.lists(st.tuples(st.integers(0, 2), st.floats(0.01, 50.0)), min_size=1, max_size=40)
+
+
+@given(labelled)
+def test_labels_weigh_alike_and_as_much_as_before(rows: list[tuple[int, float]]) -> None:
+    y, weight = np.array([k for k, _ in rows]), np.array([w for _, w in rows])
+    found = weighing.balanced(weight, y)
+    there = sorted(set(y.tolist()))
+    each = [found[y == k].sum() for k in there]
+    assert each == pytest.approx([weight.sum() / 3.0] * len(there))
+    for k in there:  # inside a label all keep their proportion
+        mine = y == k
+        assert found[mine] / found[mine].sum() == pytest.approx(weight[mine] / weight[mine].sum())
+    assert weight.tolist() == [w for _, w in rows]
+
+
+@given(labelled)
+def test_the_digits_are_those_that_the_models_were_fitted_with(
+    rows: list[tuple[int, float]],
+) -> None:
+    """To the last bit what stood in `joining` and `experiments`; a fit shows every one of them."""
+    y, weight = np.array([k for k, _ in rows]), np.array([w for _, w in rows])
+    joined, alone = weight.copy(), np.ones(len(y))
+    for k in range(3):
+        mine = y == k
+        if mine.any():
+            joined[mine] *= weight.sum() / (3.0 * weight[mine].sum())
+            alone[mine] = len(y) / (3.0 * mine.sum())
+    assert weighing.balanced(weight, y).tolist() == joined.tolist()
+    assert weighing.balanced(np.ones(len(y)), y).tolist() == alone.tolist()
+
+
+def test_a_label_without_weight_stays_without() -> None:
+    found = weighing.balanced(np.array([1.0, 3.0, 0.0]), np.array([0, 1, 2]))
+    assert found.tolist() == pytest.approx([4 / 3, 4 / 3, 0.0])
+    assert weighing.balanced(np.zeros(0), np.zeros(0, np.int64)).tolist() == []
