@@ -139,7 +139,7 @@ def flagged(verdicts: Sequence[Verdict], threshold: float) -> NDArray[np.bool_]:
 # --- chance ---------------------------------------------------------------------------------------
 
 
-def _counts(
+def counts_of(
     gold: Sequence[Label], said: Sequence[Label | None], place: NDArray[np.int64], texts: int
 ) -> NDArray[np.float64]:
     """Return how often each text has (true label, label said): shape (texts, 3 * 4)."""
@@ -176,7 +176,7 @@ def bootstrap(
     names = {g: i for i, g in enumerate(dict.fromkeys(groups))}
     place = np.array([names[g] for g in groups], dtype=np.int64)
     n = len(names)
-    a, b = _counts(gold, first, place, n), _counts(gold, second, place, n)
+    a, b = counts_of(gold, first, place, n), counts_of(gold, second, place, n)
     draw = np.random.default_rng(seed)
     gaps = []
     step = max(1, 2_000_000 // n)  # resamples held in memory at once

@@ -44,7 +44,7 @@ from numpy.typing import NDArray
 
 from kiemchung.domain import LABEL_ORDER, Label, digest
 from kiemchung.errors import ConfigError, InputError
-from models import calibration, curves, evaluate
+from models import calibration, compare, curves, evaluate
 from models.comparison import FEATURES, features, softmax
 from models.construct import Pair
 from models.encoder import ENCODED, EncoderModel
@@ -324,17 +324,11 @@ def over_texts(
     p: NDArray[np.float64], y: NDArray[np.int64], groups: Sequence[str], *, seed: int = 0
 ) -> dict[str, float]:
     """Return the 95 % interval of macro-F1 by the bootstrap over source texts, of one seed."""
-    said = p.argmax(axis=1)
-    names = sorted(set(groups))
-    place = {name: i for i, name in enumerate(names)}
-    table = np.zeros((len(names), 3, 3))  # of each text: gold by said
-    np.add.at(table, (np.array([place[g] for g in groups]), y, said), 1.0)
+    gold, said = ([LABEL_ORDER[i] for i in row] for row in (y, p.argmax(axis=1)))
+    names = {name: i for i, name in enumerate(sorted(set(groups)))}
+    table = compare.counts_of(gold, said, np.array([names[g] for g in groups]), len(names))
     draws = np.random.default_rng(seed).integers(0, len(names), size=(ROUNDS, len(names)))
-    found = []
-    for draw in draws:
-        counts = table[draw].sum(axis=0)
-        total = counts.sum(axis=0) + counts.sum(axis=1)
-        found.append(float(np.mean(2.0 * np.diag(counts) / np.where(total > 0, total, 1.0))))
+    found = compare.macro_f1_of(np.stack([table[draw].sum(axis=0) for draw in draws]))
     low, high = np.quantile(found, (0.025, 0.975))
     return {"low": float(low), "high": float(high), "texts": len(names)}
 
