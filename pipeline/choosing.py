@@ -65,7 +65,7 @@ def _waiting(where: str, row: dict[str, Any]) -> Waiting:
 
 def of_store(store: Store, week: str | None) -> list[Waiting]:
     """Return the claims of an open store that nobody is asked about."""
-    from kiemchung.store.unasked import undecided
+    from kiemchung.store.unasked import unasked
 
     return [
         Waiting(
@@ -79,7 +79,7 @@ def of_store(store: Store, week: str | None) -> list[Waiting]:
                 "address": f"/item/{u.mention_key}?view=all",
             },
         )
-        for u in undecided(store, week=week)
+        for u in unasked(store, week=week)
     ]
 
 

@@ -9,7 +9,7 @@ from kiemchung.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Undecided:
+class Unasked:
     """A claim beside the passage that the model read; of its origin nothing is told."""
 
     mention_key: int
@@ -22,7 +22,7 @@ class Undecided:
 
 # What is flagged or drawn for the sample waits for a person anyway. Where no passage was on point
 # the model was asked nothing, and a label would teach it nothing.
-_UNDECIDED: Final = """
+_UNASKED: Final = """
 WITH shown AS (
     SELECT judgement_key, arg_min(passage_key, rank) AS passage_key
     FROM judgement_evidence WHERE on_point GROUP BY judgement_key
@@ -49,10 +49,10 @@ ORDER BY m.claim_id
 """
 
 
-def undecided(store: Store, *, week: str | None = None) -> list[Undecided]:
+def unasked(store: Store, *, week: str | None = None) -> list[Unasked]:
     """Return one mention of each checkable claim that was judged, not flagged, drawn or decided.
 
     Raises:
         StoreError: the database failed.
     """
-    return [Undecided(**row) for row in store._read(_UNDECIDED, [week, week])]
+    return [Unasked(**row) for row in store._read(_UNASKED, [week, week])]

@@ -16,7 +16,7 @@ from kiemchung.sealed import read_sealed
 from kiemchung.store import Store, open_store
 from kiemchung.store.audited import audited
 from kiemchung.store.inbox import write_batch
-from kiemchung.store.unasked import undecided
+from kiemchung.store.unasked import unasked
 from models import registry
 from pipeline import choosing
 from pipeline.cli import app
@@ -46,7 +46,7 @@ def filled(folder: Path, given: Batch) -> Store:
 
 def test_what_waits_is_neither_flagged_nor_drawn_nor_decided(tmp_path: Path) -> None:
     with filled(tmp_path, judged(flags=4, copies=2, quiet=40)) as store:
-        waiting = undecided(store)
+        waiting = unasked(store)
         keys = {u.mention_key for u in waiting}
         assert waiting
         assert len({u.claim_id for u in waiting}) == len(waiting)
@@ -56,9 +56,9 @@ def test_what_waits_is_neither_flagged_nor_drawn_nor_decided(tmp_path: Path) -> 
         person = store.authenticate("an", store.add_user("an", role="reviewer"))
         assert person is not None
         store.decide(person, waiting[0].mention_key, Decision.NOT_ENOUGH_INFO, form_token="1")
-        left = undecided(store)
+        left = unasked(store)
         assert {u.claim_id for u in left} == {u.claim_id for u in waiting[1:]}
-        assert undecided(store, week="2019-W01") == []
+        assert unasked(store, week="2019-W01") == []
 
 
 def test_the_same_claims_from_other_outlets_are_chosen_alike(tmp_path: Path) -> None:
