@@ -150,8 +150,11 @@ def overridden(data_dir: Path) -> Act | None:
     Raises:
         DamagedFileError: see `record`.
     """
-    now = in_use(data_dir)
-    mine = [a for a in record(data_dir) if a.name == now and a.act == "promote"]
+    return _override(in_use(data_dir), record(data_dir))
+
+
+def _override(now: str, acts: Sequence[Act]) -> Act | None:
+    mine = [a for a in acts if a.name == now and a.act == "promote"]
     return mine[-1] if now != DEFAULT and mine and mine[-1].against else None
 
 
@@ -334,8 +337,10 @@ def state(data_dir: Path) -> InUse:
         DamagedFileError: see `record`.
         ModelError: it has no manifest.
     """
-    name, found = in_use(data_dir), overridden(data_dir)
-    mine = [a for a in record(data_dir) if a.name == name]
+    name = in_use(data_dir)
+    acts = record(data_dir)  # after the pointer, whose line was written before it
+    found = _override(name, acts)
+    mine = [a for a in acts if a.name == name]
     other = name != DEFAULT and bool(mine) and (
         registry.fingerprint(data_dir / "models" / name) != mine[-1].sha256
     )  # fmt: skip

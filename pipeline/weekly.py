@@ -167,7 +167,10 @@ def crawl(run: RunPlan, settings: Settings, outlets: dict[str, Outlet]) -> crawl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accounted:
-    """The sums of crawl and extraction, what is not in order, and how each outlet did."""
+    """The sums of crawl and extraction, what is not in order, and how each outlet did.
+
+    A run that was judged has its alarms of drift among them, see `publish` and `summarise`.
+    """
 
     sums: Accounting
     alarms: tuple[str, ...]
@@ -235,6 +238,7 @@ class Publication:
     waits: str = ""  # who that is, and where the batch lies
     undelivered: tuple[str, ...] = ()
     calibration: tuple[str, ...] = ()  # the alarm of the audited sample
+    accounted: Accounted | None = None  # what was read for it, for whoever sums up
 
 
 def made_of(run: RunPlan, judge_: Judge) -> Provenance:
@@ -285,6 +289,7 @@ def publish(
     of_the_base = base_tables(run, judge_)
     accounted = accounting(run, settings)
     provenance = made_of(run, judge_)
+    accounted = replace(accounted, alarms=(*accounted.alarms, *drift.check(run, judge_)))
     facts = Run(
         run_id=run.run_id,
         week=str(run.week),
@@ -294,7 +299,7 @@ def publish(
         base_version=judge_.base_version,
         model_id=judge_.model.model_id,
         accounting=accounted.sums,
-        alarms=(*accounted.alarms, *drift.check(run, judge_), *odd),
+        alarms=(*accounted.alarms, *odd),
         health=accounted.health,
         provenance=provenance,
     )
@@ -330,7 +335,8 @@ def publish(
             for week in sorted(others):
                 write_report(store, week, settings, outlet_names=names)
     except StoreLockedError as error:
-        return Publication(merged=False, waits=_waiting(run, inbox, error))
+        waits = _waiting(run, inbox, error)
+        return Publication(merged=False, waits=waits, accounted=accounted)
     if run.run_id not in merged:
         raise KiemchungError(
             "the batch was not merged",
@@ -343,6 +349,7 @@ def publish(
         merged=True,
         undelivered=tuple(failed),
         calibration=(audit.line(),) if audit.drifted else (),
+        accounted=accounted,
     )
 
 
@@ -450,18 +457,31 @@ def weekly(
             published = publish(run, settings, judge_, delivering=not sample, odd=odd)
             expire_pages(run, settings)  # a server may merge the run; its pages are not needed
             progress("publish", 1, 1)
-        done = summarise(run, settings, stages_run=only, published=published.merged)
+        done = summarise(
+            run, settings, stages_run=only, published=published.merged,
+            accounted=published.accounted,
+        )  # fmt: skip
         alarms = (*done.alarms, *odd, *published.calibration, *published.undelivered)
         notes = (*then.notes, *filter(None, [published.waits]))
         return replace(done, alarms=alarms, notes=notes)
 
 
 def summarise(
-    run: RunPlan, settings: Settings, *, stages_run: Sequence[Stage], published: bool
+    run: RunPlan,
+    settings: Settings,
+    *,
+    stages_run: Sequence[Stage],
+    published: bool,
+    accounted: Accounted | None = None,
 ) -> Summary:
-    """Return what is on disk of this run; stages that have not run count zero."""
+    """Return what is on disk of this run; stages that have not run count zero.
+
+    ``accounted`` is what `publish` has just read of it; otherwise it is read here.
+    """
     sums, alarms = Accounting(), ()  # type: tuple[Accounting, tuple[str, ...]]
-    if stages.complete(run.stage("extract")):
+    if accounted is not None:
+        sums, alarms = accounted.sums, accounted.alarms
+    elif stages.complete(run.stage("extract")):
         accounted = accounting(run, settings)
         sums, alarms = accounted.sums, (*accounted.alarms, *drift.lines_of(run))
     else:

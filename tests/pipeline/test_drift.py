@@ -18,6 +18,7 @@ from kiemchung.sealed import write_sealed
 from kiemchung.store import open_store
 from models import audited, drift
 from pipeline import drift as drifting
+from pipeline import weekly as running
 from pipeline.cli import app
 from pipeline.demo import main as demo
 from pipeline.handover import rows_of
@@ -109,6 +110,30 @@ def test_a_shift_is_told_by_run_status_and_command(shifted: Settings, run: RunPl
         app, ["drift", "--week", "2026-W35", "--data", str(shifted.data_dir)]
     )
     assert earlier.exit_code == 0, earlier.output
+
+
+@pytest.mark.slow
+def test_a_run_reads_its_sums_and_its_drift_once(
+    shifted: Settings, run: RunPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counted(name: str, of: Callable[..., object]) -> Callable[..., object]:
+        def call(*given: object, **named: object) -> object:
+            read.append(name)
+            return of(*given, **named)
+
+        return call
+
+    monkeypatch.setattr(running, "accounting", counted("sums", running.accounting))
+    monkeypatch.setattr(drifting, "read_profiles", counted("drift", drifting.read_profiles))
+    only, judge = (running.Stage.PUBLISH,), Judge.load(shifted)
+    done = running.weekly(demo.WEEK, outlets=["sample"], settings=shifted, only=only, judge_=judge)
+    assert sorted(read) == ["drift", "sums"]
+    alone = summarise(run, shifted, stages_run=only, published=True)
+    assert sorted(read) == ["drift", "drift", "sums", "sums"]
+    assert (done.accounting, done.alarms) == (alone.accounting, alone.alarms)
+    assert any(line.startswith("input_drift: speech") for line in done.alarms)
 
 
 def test_a_damaged_profile_is_an_alarm_and_counts_no_more(

@@ -93,6 +93,20 @@ def test_an_override_needs_a_reason_and_is_seen_for_as_long_as_it_is_in_use(
     assert "despite" not in overview(settings).model
 
 
+def test_the_state_of_the_model_in_use_is_one_reading_of_the_record(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promotion.promote(settings, "blind", despite_gates=True, reason="a drill", now=NOW)
+    read: list[Path] = []
+    of = promotion.record
+    monkeypatch.setattr(promotion, "record", lambda path: (read.append(path), of(path))[1])
+    found = promotion.state(settings.data_dir)
+    assert read == [settings.data_dir]
+    assert (found.name, found.reason, found.replaced) == ("blind", "a drill", False)
+    assert found.despite
+    assert found.despite == promotion.overridden(settings.data_dir).against
+
+
 def test_rollback_goes_back_over_what_was_in_use(settings: Settings) -> None:
     promotion.promote(settings, "good")
     promotion.promote(settings, "other")
