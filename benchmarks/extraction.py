@@ -8,7 +8,6 @@ run. What it says about real sites is limited: the templates are ours.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import statistics
 import sys
@@ -18,12 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-_spec = importlib.util.spec_from_file_location("variants", ROOT / "tests/crawler/variants.py")
-assert _spec
-assert _spec.loader
-variants = importlib.util.module_from_spec(_spec)
-sys.modules["variants"] = variants
-_spec.loader.exec_module(variants)
+from tests.crawler import variants  # noqa: E402
 
 
 def main() -> None:

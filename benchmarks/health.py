@@ -10,7 +10,6 @@ alarmed in that very week by a kind that names it.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import sys
 from collections import Counter
@@ -19,12 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-_spec = importlib.util.spec_from_file_location("weeks", ROOT / "tests/crawler/weeks.py")
-assert _spec
-assert _spec.loader
-weeks = importlib.util.module_from_spec(_spec)
-sys.modules["weeks"] = weeks
-_spec.loader.exec_module(weeks)
+from tests.crawler import weeks  # noqa: E402
 
 AT = (16, 23, 30, 37, 44)
 COUNTED_FROM = 40.0  # articles a week: below, statistics cannot tell within one week

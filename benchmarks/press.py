@@ -17,7 +17,6 @@ OUT receives pages.bin (a line of JSON and the body behind it, for every page) a
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import lzma
 import re
@@ -31,22 +30,13 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+from tests.crawler import variants  # noqa: E402
+
 CORPUS = ROOT.parent / "shared" / "data" / "corpus"
 OUTLETS = tuple(f"bao-{n}" for n in range(20))
 PLANTED = 0.5  # share of articles with a sentence whose label is known
 PARAGRAPHS_A_PAGE = 11  # of the corpus, about 650 words
 _CHANGES = (date(2023, 9, 1), date(2024, 7, 1))
-
-
-def variants() -> Any:  # noqa: ANN401  a module that is no package
-    """Return the page templates of the tests."""
-    spec = importlib.util.spec_from_file_location("variants", ROOT / "tests/crawler/variants.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["variants"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def plain(text: str) -> str:
@@ -118,7 +108,7 @@ def _around(random: Random, stock: Stock) -> tuple[str, str]:
     return before, behind
 
 
-def page(number: int, stock: Stock, templates: Any, seed: int) -> tuple[dict[str, Any], bytes]:  # noqa: ANN401
+def page(number: int, stock: Stock, seed: int) -> tuple[dict[str, Any], bytes]:
     """Return one page with what is known of it; the same arguments give the same page."""
     random = Random(f"{seed} {number}")
     title, lead, named = random.choice(stock.cooperative)
@@ -132,7 +122,7 @@ def page(number: int, stock: Stock, templates: Any, seed: int) -> tuple[dict[str
         paragraphs.insert(random.randrange(len(paragraphs) + 1), row["sentence"])
     day = _day(random, row["as_of"] if row else "")
     stamp = f"{day.isoformat()}T{random.randrange(6, 22):02d}:{random.randrange(60):02d}:00+07:00"
-    parts = templates.Parts(
+    parts = variants.Parts(
         title=f"{title} ở xã số {number}",
         lead=f"{lead} Hợp tác xã trong xã có {number % 89 + 11} hộ.",
         paragraphs=tuple(paragraphs),
@@ -143,7 +133,7 @@ def page(number: int, stock: Stock, templates: Any, seed: int) -> tuple[dict[str
         published=stamp,
         shown=f"{day.day:02d}/{day.month:02d}/{day.year}",
     )
-    kinds = list(templates.TEMPLATES.values())
+    kinds = list(variants.TEMPLATES.values())
     html: str = kinds[number % len(kinds)](parts)
     before, behind = _around(random, stock)
     html = html.replace("</head>", f"{before}</head>", 1).replace("</body>", f"{behind}</body>", 1)
@@ -160,11 +150,11 @@ def page(number: int, stock: Stock, templates: Any, seed: int) -> tuple[dict[str
 
 def write(out: Path, articles: int, seed: int) -> None:
     """Write ``articles`` pages and what is known of them."""
-    stock, templates = load(articles), variants()
+    stock = load(articles)
     out.mkdir(parents=True, exist_ok=True)
     with (out / "pages.bin").open("wb") as pages, (out / "truth.jsonl").open("w") as truth:
         for number in range(articles):
-            facts, body = page(number, stock, templates, seed)
+            facts, body = page(number, stock, seed)
             head = {"url": facts["url"], "outlet": facts["outlet"], "bytes": len(body)}
             pages.write(json.dumps(head).encode() + b"\n" + body)
             if facts["sentence"]:

@@ -6,7 +6,6 @@ python benchmarks/shapes.py [--bytes 1000000]
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import math
 import sys
@@ -16,11 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-_spec = importlib.util.spec_from_file_location("shapes", ROOT / "tests/crawler/shapes.py")
-assert _spec
-assert _spec.loader
-shapes = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(shapes)
+from tests.crawler import shapes  # noqa: E402
 
 
 def measured(text: str) -> tuple[float, str, int]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+from tools import covered, mutate
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = '''"""A module."""
@@ -39,22 +38,7 @@ def test_the_limit():
 """
 
 
-def loaded(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def mutate() -> ModuleType:
-    return loaded("mutate")
-
-
-def test_every_mutant_is_another_module_and_one_place_is_changed(mutate: ModuleType) -> None:
+def test_every_mutant_is_another_module_and_one_place_is_changed() -> None:
     found = mutate.mutants(SOURCE)
     plain = ast.unparse(ast.parse(SOURCE))
     assert len({m.source for m in found}) == len(found)
@@ -67,7 +51,7 @@ def test_every_mutant_is_another_module_and_one_place_is_changed(mutate: ModuleT
     assert not [c for c in changes if "XXbelow" in c or "A module" in c or "int" in c]
 
 
-def test_the_draw_is_the_same_for_a_seed(mutate: ModuleType) -> None:
+def test_the_draw_is_the_same_for_a_seed() -> None:
     every = mutate.mutants(SOURCE)
     assert mutate.drawn(every, 5, 1) == mutate.drawn(every, 5, 1)
     assert mutate.drawn(every, 5, 1) != mutate.drawn(every, 5, 2)
@@ -76,7 +60,7 @@ def test_the_draw_is_the_same_for_a_seed(mutate: ModuleType) -> None:
     assert lines == sorted(lines)
 
 
-def test_the_interval_is_wilsons(mutate: ModuleType) -> None:
+def test_the_interval_is_wilsons() -> None:
     low, high = mutate.wilson(51, 60)
     assert (round(low, 4), round(high, 4)) == (0.7389, 0.9190)
     assert mutate.wilson(0, 0) == (0.0, 1.0)
@@ -84,7 +68,7 @@ def test_the_interval_is_wilsons(mutate: ModuleType) -> None:
 
 @pytest.mark.slow
 def test_what_the_tests_notice_counts_and_what_they_do_not_is_listed(
-    mutate: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "watched.py").write_text(SOURCE, encoding="utf-8")
     (tmp_path / "test_watched.py").write_text(TESTS, encoding="utf-8")
@@ -109,9 +93,7 @@ def test_what_the_tests_notice_counts_and_what_they_do_not_is_listed(
     assert (tmp_path / "watched.py").read_text(encoding="utf-8") == SOURCE
 
 
-def test_every_equivalent_mutant_names_a_line_of_its_module_and_a_reason(
-    mutate: ModuleType,
-) -> None:
+def test_every_equivalent_mutant_names_a_line_of_its_module_and_a_reason() -> None:
     import tomllib
 
     for module, entries in tomllib.loads(mutate.EQUIVALENT.read_text(encoding="utf-8")).items():
@@ -138,7 +120,7 @@ def test_coverage_is_summed_by_package(tmp_path: Path) -> None:
         "models/d.py": summary(20, 10, 0, 0, 10),
     }
     report.write_text(json.dumps({"files": files}), encoding="utf-8")
-    lines = [" ".join(line.split()) for line in loaded("covered").table(report)]
+    lines = [" ".join(line.split()) for line in covered.table(report)]
     assert lines == [
         "package lines reached branches reached",
         "models 20 50.0% 0 0.0%",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib.util
 import io
 import json
 import re
@@ -12,27 +11,17 @@ import runpy
 import shlex
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tools import figures
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tools_figures", ROOT / "tools" / "figures.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-figures = tool()
 RUNS = figures.read_registry()
 CHEAP = [name for name, run in RUNS.items() if run.cheap]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tools import run_tests
+
 INI = "[pytest]\nmarkers =\n    alone: by itself\n"
 TESTS = """
 import os
@@ -33,16 +33,11 @@ def test_some(n):
 
 @pytest.fixture
 def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("run_tests", ROOT / "tools" / "run_tests.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(run_tests, "ROOT", tmp_path)
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "pytest.ini").write_text(INI, encoding="utf-8")
-    return module
+    return run_tests
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
 import json
 import re
 import sys
@@ -12,11 +11,12 @@ import tomllib
 import zipfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from tools import audit, bootstrap, licences
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = {p.stem: p for p in sorted((ROOT / "requirements").glob("*.txt"))}
@@ -30,16 +30,6 @@ NO_IMPORT = {
 """Declared, and imported by somebody else on our behalf."""
 BY_CHOICE = {"ray"}
 """Imported by a command that says what to install where it is missing."""
-
-
-def tool(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"tools_{name}", ROOT / "tools" / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def pins(name: str) -> dict[str, set[str]]:
@@ -80,7 +70,6 @@ def test_every_set_pins_the_same_versions() -> None:
 def test_no_cuda_is_in_what_everybody_installs() -> None:
     for name in ("build", "default", "dev", "audit"):
         assert not [n for n in pins(name) if re.match(r"nvidia|cuda|triton|torch$", n)], name
-    bootstrap = tool("bootstrap")
     assert pins("torch") == pins("torch-cuda") | {} or pins("torch")["torch"] == {
         Requirement(bootstrap.TORCH).specifier.__str__()
     }
@@ -119,7 +108,6 @@ def wheel(tmp_path: Path) -> Path:
 def test_a_file_with_another_hash_is_refused_and_nothing_is_installed(
     wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bootstrap = tool("bootstrap")
     monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
     monkeypatch.setattr(bootstrap, "python", lambda: sys.executable)
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
@@ -147,7 +135,6 @@ def test_a_file_with_another_hash_is_refused_and_nothing_is_installed(
 
 
 def test_the_cpu_build_of_torch_is_told_from_a_cuda_build() -> None:
-    bootstrap = tool("bootstrap")
     cuda = {
         "torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl": False,
         "torch-2.13.0-cp311-cp311-manylinux_2_28_x86_64.whl": True,
@@ -159,7 +146,6 @@ def test_the_cpu_build_of_torch_is_told_from_a_cuda_build() -> None:
 
 
 def test_a_changed_lock_installs_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bootstrap = tool("bootstrap")
     monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
     (tmp_path / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
     (tmp_path / "requirements").mkdir()
@@ -205,7 +191,6 @@ def test_every_declared_package_is_imported() -> None:
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the page is of Python 3.11")
 def test_the_licence_page_is_up_to_date() -> None:
-    licences = tool("licences")
     found = list(licences.packages())
     assert licences.undecided(found) == []
     assert (ROOT / "docs" / "licences.md").read_text("utf-8") == licences.page(found), (
@@ -228,7 +213,6 @@ def test_the_licence_page_is_up_to_date() -> None:
     ],
 )
 def test_copyleft_and_the_unknown_need_a_decision(says: str, fine: bool) -> None:
-    licences = tool("licences")
     found = [licences.Package(name="x", version="1", licence=says)]
     assert (licences.undecided(found) == []) is fine
 
@@ -236,7 +220,6 @@ def test_copyleft_and_the_unknown_need_a_decision(says: str, fine: bool) -> None
 def test_a_licence_is_read_from_any_field(monkeypatch: pytest.MonkeyPatch) -> None:
     from email.message import Message
 
-    licences = tool("licences")
     for field, says, told in (
         ("License-Expression", "AGPL-3.0-only", "AGPL-3.0-only"),
         ("Classifier", "License :: OSI Approved :: GNU General Public License v3 (GPLv3)",
@@ -305,7 +288,6 @@ def test_only_an_audit_that_looked_at_everything_is_green(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    audit = tool("audit")
     # Only what this interpreter would install is asked for; the stand-in has no markers to read.
     monkeypatch.setattr(audit, "LOCKS", ("small",))
     monkeypatch.setattr(audit, "ROOT", tmp_path)
@@ -325,7 +307,6 @@ def test_only_an_audit_that_looked_at_everything_is_green(
 
 
 def test_the_audit_expects_what_this_machine_would_install() -> None:
-    audit = tool("audit")
     expected = audit.wanted(LOCKS["default"].read_text(encoding="utf-8"))
     assert expected["duckdb"]
     assert len(expected) > 60
@@ -333,7 +314,6 @@ def test_the_audit_expects_what_this_machine_would_install() -> None:
 
 
 def test_a_finding_of_bandit_is_judged_or_told() -> None:
-    audit = tool("audit")
 
     def report(test: str, file: str) -> str:
         row = {"test_id": test, "filename": file, "line_number": 3, "issue_text": "…"}

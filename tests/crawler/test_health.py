@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -27,13 +25,7 @@ from crawler.health import (
     write_week,
 )
 from crawler.outlets import Expectation
-
-_spec = importlib.util.spec_from_file_location("weeks", Path(__file__).with_name("weeks.py"))
-assert _spec
-assert _spec.loader
-weeks = importlib.util.module_from_spec(_spec)
-sys.modules["weeks"] = weeks
-_spec.loader.exec_module(weeks)
+from tests.crawler import weeks
 
 FEED = ListWeek(
     url="https://a.vn/home.rss", kind="feed", state="fetched", reason="", items=40,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -20,12 +19,8 @@ from kiemchung.config import load_settings
 from kiemchung.errors import OutletFileError, PageError
 from pipeline.demo.site import SampleSite
 from tests.commands import in_this_process
+from tests.crawler import hostile
 
-_spec = importlib.util.spec_from_file_location("hostile", Path(__file__).with_name("hostile.py"))
-assert _spec
-assert _spec.loader
-hostile = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(hostile)
 Hostile, text = hostile.Hostile, hostile.text
 ROOT = Path(__file__).resolve().parents[2]
 DAY = date(2026, 10, 2)

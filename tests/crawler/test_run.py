@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
 import os
@@ -35,12 +34,8 @@ from crawler.spider import QUEUE
 from kiemchung.config import load_settings
 from kiemchung.errors import ConfigError, KiemchungError, PageError
 from kiemchung.locks import held
+from tests.crawler import hostile
 
-_spec = importlib.util.spec_from_file_location("hostile", Path(__file__).with_name("hostile.py"))
-assert _spec
-assert _spec.loader
-hostile = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(hostile)
 Hostile, text, rss, redirect, PAGE = (
     hostile.Hostile, hostile.text, hostile.rss, hostile.redirect, hostile.PAGE
 )  # fmt: skip

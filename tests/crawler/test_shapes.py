@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +17,8 @@ from crawler.extractors import Found, Parsed
 from crawler.isolate import MEMORY_BYTES, Extractor
 from crawler.outlets import Outlet, Selectors, load_outlets
 from kiemchung.errors import PageError
+from tests.crawler import shapes
 
-_spec = importlib.util.spec_from_file_location("shapes", Path(__file__).with_name("shapes.py"))
-assert _spec
-assert _spec.loader
-shapes = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(shapes)
 URL = "https://a.vn/bai-1.htm"
 TEXT = "Hợp tác xã Hòa Bình mua lúa của các hộ thành viên trong xã theo hợp đồng đã ký. " * 6
 

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 
 from crawler.extract import extract_page
+from tests.crawler import variants
 
-_spec = importlib.util.spec_from_file_location("variants", Path(__file__).with_name("variants.py"))
-assert _spec
-assert _spec.loader
-variants = importlib.util.module_from_spec(_spec)
-sys.modules["variants"] = variants
-_spec.loader.exec_module(variants)
 URL = "https://a.vn/bai-1.htm"
 SHARED_LINE = "Chia sẻ: Facebook Twitter"  # of the wordpress template: a known remainder
 

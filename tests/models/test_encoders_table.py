@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("transformers")
+from benchmarks import encoders
 from tests.models.toys import toy_pairs
-
-_spec = importlib.util.spec_from_file_location(
-    "encoders", Path(__file__).resolve().parents[2] / "benchmarks" / "encoders.py"
-)
-assert _spec is not None
-assert _spec.loader is not None
-encoders = importlib.util.module_from_spec(_spec)
-sys.modules["encoders"] = encoders
-_spec.loader.exec_module(encoders)
 
 
 @pytest.mark.slow

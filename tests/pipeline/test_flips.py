@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from benchmarks import flips
 from kiemchung.config import Settings
 
-ROOT = Path(__file__).resolve().parents[2]
 DEAR = ("store after a kill", "store after a checkpoint and a kill")
 """Read whole at every try, so fewer of them."""
 LEDGER_LOG = "ledger's log after a kill"
@@ -23,12 +21,6 @@ pytestmark = pytest.mark.slow
 def test_no_flipped_bit_is_missed(
     week_of_its_own: Callable[[str], Settings], tmp_path: Path
 ) -> None:
-    spec = importlib.util.spec_from_file_location("flips", ROOT / "benchmarks" / "flips.py")
-    assert spec is not None
-    assert spec.loader is not None
-    flips = importlib.util.module_from_spec(spec)
-    sys.modules["flips"] = flips  # where dataclasses look their module up
-    spec.loader.exec_module(flips)
     dice = random.Random(11)
     data = week_of_its_own("flips").data_dir
     found = {}

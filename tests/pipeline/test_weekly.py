@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,8 @@ from pipeline.demo import main as demo
 from pipeline.demo.scoring import NEVER_FLAGGED
 from pipeline.weekly import Stage, make_plan, store_path, weekly
 from tests.batches import batch
+from tools import figures
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
 
 
@@ -203,13 +201,6 @@ def test_a_taken_port_is_named(settings: Settings) -> None:
 
 def test_the_figures_of_the_docs_are_those_of_this_week(result: demo.Result) -> None:
     """What README and docs say of the sample; `tools/figures.py --update demo` after a change."""
-    path = ROOT / "tools" / "figures.py"
-    spec = importlib.util.spec_from_file_location("tools_figures_of_the_week", path)
-    assert spec
-    assert spec.loader
-    figures = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = figures
-    spec.loader.exec_module(figures)
     run, stored = figures.read_registry()["demo"], figures.read_stored("demo")
     again = figures.figures_of(run, json.dumps(result.as_dict(), default=str))
     assert figures.compare(run, stored, again) == []
