@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from kiemchung.config import Settings
 from kiemchung.errors import InputError, StoreError, StoreLockedError
 from kiemchung.locks import held
 from kiemchung.shards import fsync_folder, write_bytes_atomically
-from kiemchung.store import open_store, requests
+from kiemchung.store import Store, open_store, requests
 from kiemchung.store import restore as restore_store
 from kiemchung.store.opening import set_aside
 from kiemchung.store.sealed import sha256_of
@@ -54,12 +54,11 @@ def backups_folder(settings: Settings) -> Path:
     return settings.data_dir / "backups"
 
 
-def store_to(settings: Settings, out: Path, *, within: float = WITHIN_SECONDS) -> str:
-    """Back the store up to ``out``, by the server where one owns it; return who did it.
+def existing_path(settings: Settings) -> Path:
+    """Return where the store lies.
 
     Raises:
-        StoreLockedError: another process than a server holds the store all the time.
-        StoreError: it failed, or was not done ``within`` seconds.
+        InputError: there is none.
     """
     path = store_path(settings)
     if not path.is_file():
@@ -68,20 +67,69 @@ def store_to(settings: Settings, out: Path, *, within: float = WITHIN_SECONDS) -
             where=str(path),
             remedy="run `kiemchung demo` or `kiemchung weekly` first, or give --data",
         )
+    return path
+
+
+@contextmanager
+def store_to_read(
+    settings: Settings, *, told: Callable[[str], None] = lambda line: None
+) -> Iterator[Store]:
+    """Yield the store to read it only, also where a server owns it.
+
+    Then it is a copy of this moment, which the server makes as it makes a backup; reviewers go on,
+    and the copy is gone afterwards, with whatever was written into it. ``told`` hears of it.
+
+    Raises:
+        InputError: there is no store.
+        StoreLockedError: another process than a server holds the store all the time.
+        StoreError: no copy could be made.
+    """
+    path = existing_path(settings)
+    with ExitStack() as opened:
+        try:
+            store = opened.enter_context(open_store(path, wait_seconds=0.5))
+        except StoreLockedError as error:
+            told(f"process {error.pid} has the store: read from a copy of this moment")
+            folder = backups_folder(settings).resolve()
+            folder.mkdir(parents=True, exist_ok=True)
+            _sweep(folder)
+            temporary = folder / f".kiemchung-to-read.{os.getpid()}.tmp"
+            temporary.mkdir(mode=0o700)  # it holds accounts
+            opened.callback(shutil.rmtree, temporary, ignore_errors=True)
+            _by_owner(path, temporary / path.name, error)
+            store = opened.enter_context(open_store(temporary / path.name))
+        yield store
+
+
+def store_to(settings: Settings, out: Path, *, within: float = WITHIN_SECONDS) -> str:
+    """Back the store up to ``out``, by the server where one owns it; return who did it.
+
+    Raises:
+        StoreLockedError: another process than a server holds the store all the time.
+        StoreError: it failed, or was not done ``within`` seconds.
+    """
+    path = existing_path(settings)
     out = out.resolve()
     try:
         with open_store(path, wait_seconds=0.5) as store:
             store.backup(out)
         return "command"
     except StoreLockedError as error:
-        try:
-            requests.ask(path, "backup", {"out": str(out)}, pid=error.pid, within=within)
-        except StoreLockedError:
-            # A weekly run, not a server; perhaps it has finished by now.
-            with open_store(path, wait_seconds=10.0) as store:
-                store.backup(out)
-            return "command"
-        return "server"
+        return _by_owner(path, out, error, within=within)
+
+
+def _by_owner(
+    path: Path, out: Path, locked: StoreLockedError, *, within: float = WITHIN_SECONDS
+) -> str:
+    """Have the owner of the store at ``path`` back it up, or do so when it is free again."""
+    try:
+        requests.ask(path, "backup", {"out": str(out)}, pid=locked.pid, within=within)
+    except StoreLockedError:
+        # A weekly run, not a server; perhaps it has finished by now.
+        with open_store(path, wait_seconds=10.0) as store:
+            store.backup(out)
+        return "command"
+    return "server"
 
 
 def back_up(

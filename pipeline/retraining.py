@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kiemchung.errors import InputError
-from kiemchung.store import open_store
 from models import registry
 from pipeline import dataset as dataset_
+from pipeline.backup import store_to_read
 from pipeline.judging import promoted_model
-from pipeline.weekly import store_path
 
 if TYPE_CHECKING:
     from kiemchung.config import Settings
@@ -27,12 +26,9 @@ def export_dataset(settings: Settings, folder: Path) -> None:
 
     Raises:
         InputError: there is no store.
-        StoreLockedError: a server owns the store.
+        StoreLockedError: another process than a server holds the store all the time.
     """
-    path = store_path(settings)
-    if not path.is_file():
-        raise InputError("there is no store yet", where=str(path), remedy="give --data")
-    with open_store(path) as store:
+    with store_to_read(settings) as store:
         dataset_.export_dataset(store, folder)
 
 

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.common import GROUP, AsJson, Data, emit, existing_store, say, settings_for
+from pipeline.commands.common import (
+    GROUP,
+    AsJson,
+    Data,
+    emit,
+    existing_store,
+    say,
+    settings_for,
+    store_to_read,
+)
 
 app = typer.Typer(
     help="The accounts of the review desk: add, passwd, role, list and more.", **GROUP
@@ -53,7 +62,7 @@ def user_list(data: Data = None, as_json: AsJson = False) -> None:
     """List the accounts with role and state."""
     from dataclasses import asdict
 
-    with existing_store(data) as store:
+    with store_to_read(data) as store:
         users = store.users()
     lines = [
         f"{u.name:20} {u.role:12} {'active' if u.active else 'inactive':9}"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.common import AsJson, Data, emit, existing_store, settings_for
+from pipeline.commands.common import AsJson, Data, emit, settings_for, store_to_read
 
 app = typer.Typer()
 
@@ -44,7 +44,7 @@ def data_choose(
     if jsonl is not None:
         waiting = choosing.read_waiting(jsonl, labelled or [])
     else:
-        with existing_store(data) as store:
+        with store_to_read(data) as store:
             waiting = choosing.of_store(store, str(parse_week(week)) if week else None)
     folder = model or promoted_model(settings.data_dir) or registry.DEFAULT
     body = choosing.chosen(

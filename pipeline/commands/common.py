@@ -170,16 +170,9 @@ def progress_bars() -> Iterator[Progress]:
 
 def existing_path(data: Path | None) -> Path:
     """Return where the store of a data folder lies; one without a store is a mistake."""
-    from pipeline.weekly import store_path
+    from pipeline import backup
 
-    path = store_path(settings_for(data))
-    if not path.is_file():
-        raise InputError(
-            "there is no store yet",
-            where=str(path),
-            remedy="run `kiemchung demo` or `kiemchung weekly` first, or give --data",
-        )
-    return path
+    return backup.existing_path(settings_for(data))
 
 
 @contextmanager
@@ -188,4 +181,13 @@ def existing_store(data: Path | None) -> Iterator[Store]:
     from kiemchung.store import open_store
 
     with open_store(existing_path(data)) as store:
+        yield store
+
+
+@contextmanager
+def store_to_read(data: Path | None) -> Iterator[Store]:
+    """The same for commands that only read: beside a server they are given a copy."""
+    from pipeline import backup
+
+    with backup.store_to_read(settings_for(data), told=say) as store:
         yield store

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kiemchung.errors import InputError
-from pipeline.commands.common import GROUP, AsJson, Data, emit, existing_store
+from pipeline.commands.common import GROUP, AsJson, Data, emit, existing_store, store_to_read
 
 if TYPE_CHECKING:
     from kiemchung.store import Store
@@ -35,7 +35,7 @@ def corrections_list(
     """List what was asked to be put right, and what came of it."""
     from kiemchung.store.corrections import corrections
 
-    with existing_store(data) as store:
+    with store_to_read(data) as store:
         found = [c for c in corrections(store) if not (open_only and c.outcome)]
     lines = [f"{c.key}  {c.outcome or 'open'}  item {c.mention_key}: {c.claim}" for c in found]
     emit([asdict(c) for c in found], as_json=as_json, lines=lines)

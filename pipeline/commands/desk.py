@@ -15,9 +15,9 @@ from pipeline.commands.common import (
     Out,
     WeekText,
     emit,
-    existing_store,
     say,
     settings_for,
+    store_to_read,
 )
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def report(
             remedy="set mail_host or webhook_url, see docs/report.md",
         )
     try:
-        with existing_store(data) as store:
+        with store_to_read(data) as store:
             done = write_report(
                 store, str(chosen), settings, outlet_names=outlet_names(settings), out=out
             )
@@ -168,7 +168,7 @@ def export(
         public_url=settings.public_url,
         outlet_names=outlet_names(settings),
     )
-    with existing_store(data) as store:
+    with store_to_read(data) as store:
         done = exporting.export(
             store, format_, out=out, week=chosen, mention=mention, imprint=imprint
         )
@@ -199,7 +199,7 @@ def _export_dataset(
 
     if week is not None and until is not None:
         raise InputError("give --week or --until, not both")
-    with existing_store(data) as store:
+    with store_to_read(data) as store:
         made = export_dataset(
             store,
             folder,
@@ -249,7 +249,7 @@ def replay(
         raise InputError("give exactly one of a flag's id and --all")
     wanted = None if flag in (None, "all") else flag
     chosen = str(parse_week(week)) if week else None
-    with existing_store(data) as store:
+    with store_to_read(data) as store:
         found = flag_sources(store, flag=wanted, week=chosen)
     found = [f for f in found if str(f.mention_key) == wanted] or found
     if wanted is not None and len(found) > 1:

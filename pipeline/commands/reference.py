@@ -20,6 +20,7 @@ from pipeline.commands.common import (
     parse_day,
     say,
     settings_for,
+    store_to_read,
 )
 
 app = typer.Typer(help="The reference base: check, show, import, add.", **GROUP)
@@ -115,7 +116,7 @@ def reference_reviews(
     from kiemchung import reference
 
     base = reference.load(settings_for().reference_dir)
-    with existing_store(data) as store:
+    with (existing_store if reopen else store_to_read)(data) as store:
         found = touched(store.decided_passages(), base.passages, base.documents)
         if reopen:
             from dashboards.recheck import recheck
