@@ -29,7 +29,7 @@ from benchmarks import bigstore  # noqa: E402
 from kiemchung.store import Store, open_store  # noqa: E402
 
 # A decision by the hash of the mention; REFUTED only where there is a passage to cite.
-_DECIDE = """
+DECIDE = """
 INSERT INTO review
 SELECT row_number() OVER (ORDER BY m.mention_key), m.mention_key, c.judgement_key,
     1 + hash(m.mention_id, 1) % 7, CASE
@@ -52,11 +52,12 @@ LEFT JOIN (
     SELECT mention_key, min(reason) AS reason, arg_min(probability, reason) AS probability
     FROM selection GROUP BY mention_key
 ) AS s ON s.mention_key = m.mention_key
-ORDER BY m.mention_key LIMIT {decisions}
+ORDER BY m.mention_key LIMIT {decisions} OFFSET {have}
 """
 
 
-def _people(store: Store) -> None:
+def people(store: Store) -> None:
+    """Make sure that the seven who conclude have accounts."""
     with store._writing() as cursor:
         known = {n for (n,) in cursor.execute("SELECT name FROM account").fetchall()}
     for number in range(1, 8):
@@ -66,7 +67,7 @@ def _people(store: Store) -> None:
 
 def decide(store: Store, decisions: int) -> None:
     """Conclude ``decisions`` mentions, and let people change their minds about some."""
-    _people(store)
+    people(store)
     copy = "SELECT {cols} FROM review AS r WHERE undoes IS NULL AND review_key % 100 = {n}"
     columns = [
         "mention_key", "judgement_key", "account_key", "decision", "decision_before_model",
@@ -84,7 +85,7 @@ def decide(store: Store, decisions: int) -> None:
 
     other = "1 + account_key % 7"
     with store._writing() as cursor:
-        cursor.execute(_DECIDE.format(decisions=decisions))
+        cursor.execute(DECIDE.format(decisions=decisions, have=0))
         for n in (0, 1):
             cursor.execute(more(n, undoes="review_key", form_token="''"))
         cursor.execute(

@@ -121,8 +121,12 @@ def cited_wording(columns: str, of: str) -> str:
     """
 
 
+# A table of keys and no list_contains: that goes through the whole list for every row.
+_THESE: Final = "IN (SELECT unnest(?::{kind}[]))"
+_KEYS: Final = _THESE.format(kind="BIGINT")
+_IDS: Final = _THESE.format(kind="VARCHAR")
 _CITED: Final = (
-    cited_wording("w.review_key, w.place, p.*", "WHERE list_contains(?::BIGINT[], review_key)")
+    cited_wording("w.review_key, w.place, p.*", f"WHERE review_key {_KEYS}")
     + " ORDER BY w.review_key, w.place"
 )
 
@@ -152,14 +156,13 @@ def decided(
             r["passage_id"]: r
             for r in convert.records(
                 cursor,
-                "SELECT * FROM passage WHERE list_contains(?::VARCHAR[], passage_id)"
-                " ORDER BY passage_key",
-                [[c["supersedes"] for c in cited if c["supersedes"]]],
+                f"SELECT * FROM passage WHERE passage_id {_IDS} ORDER BY passage_key",
+                [sorted({c["supersedes"] for c in cited if c["supersedes"]})],
             )
         }
         differences = judged.differences(
             cursor,
-            "list_contains(?::BIGINT[], judgement_key)",
+            f"judgement_key {_KEYS}",
             [[r["judgement_key"] for r in rows if r["judgement_key"] is not None]],
         )
     passages: dict[int, list[CitedPassage]] = defaultdict(list)

@@ -34,7 +34,7 @@ from kiemchung.store.inbox import write_batch
 from kiemchung.tabular import plain_cell
 from pipeline.claimreview import RATINGS, claim_review
 from pipeline.export import Imprint, export
-from tests.batches import FLAG_CLAIM, NEW_PASSAGE, OLD_PASSAGE, batch
+from tests.batches import FLAG_CLAIM, NEW_PASSAGE, OLD_PASSAGE, OTHER_PASSAGE, batch
 from tests.dashboards.conftest import OUTLETS, PASSWORD, enrol
 from tests.schema_org import faults
 
@@ -101,6 +101,27 @@ def test_nothing_is_published_before_a_person_concluded(store: Store, tmp_path: 
     for format_ in ("claimreview", "draft"):
         assert export(store, format_, out=tmp_path / "x").rows == 0
         assert (tmp_path / "x").read_text() == ""
+
+
+def test_all_at_once_are_what_they_are_one_by_one(store: Store) -> None:
+    """Passages, their earlier wordings and differences go to the conclusion that they belong to."""
+    an = person(store)
+    cited = ([NEW_PASSAGE], [OTHER_PASSAGE, NEW_PASSAGE], [])
+    for number, entry in enumerate(list(store.queue(an, view="all"))[:9]):
+        store.decide(
+            an, entry.mention_key, (Decision.REFUTED, Decision.NOT_ENOUGH_INFO)[number % 3 == 2],
+            form_token=f"t{number}", cited_passages=[p.passage_id for p in cited[number % 3]],
+        )  # fmt: skip
+    every = decided(store)
+    assert len(every) >= 9
+    assert every == [d for e in every for d in decided(store, mention_key=e.mention_key)]
+    assert {tuple(p.passage_id for p in d.cited) for d in every} == {
+        tuple(p.passage_id for p in passages) for passages in cited
+    }
+    assert {p.before.passage_id for d in every for p in d.cited if p.before} == {
+        OLD_PASSAGE.passage_id
+    }
+    assert {bool(d.differences) for d in every} == {True, False}
 
 
 def test_what_was_skipped_or_undone_is_not_concluded(store: Store) -> None:
