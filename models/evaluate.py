@@ -65,6 +65,15 @@ class Report:
         body["ece"] = None if math.isnan(self.ece) else self.ece
         return body
 
+    def short(self) -> dict[str, Any]:
+        """Return what a model's manifest says of itself, in four digits."""
+        return {
+            "pairs": self.n,
+            "macro_f1": round(self.macro_f1, 4),
+            "f1": {label: round(value, 4) for label, value in self.f1.items()},
+            "ece": round(self.ece, 4),
+        }
+
 
 def wilson(right: int, n: int, *, z: float = 1.959964) -> Interval:
     """Return the share ``right / n`` with the Wilson score interval (Wilson 1927)."""

@@ -23,7 +23,7 @@ from models.cues import normal
 from models.distort import NAMED, actor
 from models.floors import Gate
 from models.slices import by_slice
-from models.verdict import Verdict, VerdictModel
+from models.verdict import Before, Verdict, VerdictModel
 
 FEWEST: Final = 30  # pairs of a slice that make a figure of its own
 _STYLES: Final = tuple(
@@ -47,21 +47,10 @@ _NAMES: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Remembering:
+class Remembering(Before):
     """A model that is asked each pair once: the gates look at the same pairs many times."""
 
-    model: VerdictModel
     known: dict[tuple[str, str], Verdict] = field(default_factory=dict)
-
-    @property
-    def model_id(self) -> str:
-        """Name of the model behind it."""
-        return self.model.model_id
-
-    @property
-    def threshold(self) -> float:
-        """Threshold of the model behind it."""
-        return self.model.threshold
 
     def judge(self, claim: str, evidence: str) -> Verdict:
         """Return the verdict on one pair, made the first time."""

@@ -721,10 +721,7 @@ def _written(
     found = evaluate.evaluate(model, data.report)
     metrics = {
         "on": "held-out pairs, other source texts than the training's",
-        "pairs": found.n,
-        "macro_f1": round(found.macro_f1, 4),
-        "f1": {k: round(v, 4) for k, v in found.f1.items()},
-        "ece": round(found.ece, 4),
+        **found.short(),
         **notes,
     }
     manifest = registry.Manifest(

@@ -253,10 +253,7 @@ def finish(
     found = evaluate.evaluate(model, data.report)
     metrics = {
         "on": "held-out constructed pairs of other source texts; no human labels",
-        "pairs": found.n,
-        "macro_f1": round(found.macro_f1, 4),
-        "f1": {k: round(v, 4) for k, v in found.f1.items()},
-        "ece": round(found.ece, 4),
+        **found.short(),
         "answered": round(found.answered, 4),
         "refuted_at_threshold": _interval(found.refuted_at_threshold),
         "train_pairs": len(data.train),

@@ -62,6 +62,23 @@ class VerdictModel(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What stands before a model and answers in its name."""
+
+    model: VerdictModel
+
+    @property
+    def model_id(self) -> str:
+        """Name of the model behind it."""
+        return self.model.model_id
+
+    @property
+    def threshold(self) -> float:
+        """Threshold of the model behind it."""
+        return self.model.threshold
+
+
 def verdict_of(probabilities: Sequence[float], *, abstain_below: float = 0.0) -> Verdict:
     """Return the verdict of three probabilities in `LABEL_ORDER`.
 

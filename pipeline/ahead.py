@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from kiemchung.domain import Judgement, Mention
-from models.verdict import Verdict, VerdictModel, verdict_of
+from models.verdict import Before, Verdict, VerdictModel, verdict_of
 from pipeline.judging import Judge
 
 
@@ -39,19 +39,10 @@ class _Noting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answered:
+class _Answered(Before):
     """Answers from what was told, and asks the model what was not."""
 
-    model: VerdictModel
     answers: dict[tuple[str, str], Verdict]
-
-    @property
-    def model_id(self) -> str:
-        return self.model.model_id
-
-    @property
-    def threshold(self) -> float:
-        return self.model.threshold
 
     def judge(self, claim: str, evidence: str) -> Verdict:
         return self.answers.get((claim, evidence)) or self.model.judge(claim, evidence)

@@ -18,7 +18,7 @@ from models.compare import Compared, behaviour_table, compare, table
 from models.construct import Pair
 from models.floors import Gate
 from models.values import Values, row_of, shares_encoder, values_of, verdicts_of
-from models.verdict import Verdict, VerdictModel, failed
+from models.verdict import Before, Verdict, VerdictModel, failed
 from pipeline.handover import complete, shards_of, tables_of
 from pipeline.judging import Judge
 from pipeline.runs import RunPlan, read_run
@@ -86,22 +86,11 @@ class Couple:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Before):
     """A model whose values of a pair are kept, for itself and for one with the same encoder."""
 
-    model: VerdictModel
     reader: VerdictModel
     seen: dict[tuple[str, str], Values] = field(default_factory=dict)
-
-    @property
-    def model_id(self) -> str:
-        """Name of the model behind it."""
-        return self.model.model_id
-
-    @property
-    def threshold(self) -> float:
-        """Threshold of the model behind it."""
-        return self.model.threshold
 
     def judge(self, claim: str, evidence: str) -> Verdict:
         """Return the verdict on one pair."""

@@ -23,7 +23,6 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kiemchung import __version__
 from kiemchung.config import Settings
 from kiemchung.domain import (
     Accounting,
@@ -50,7 +49,7 @@ from pipeline.reporting import write_report
 from pipeline.runs import AGAIN, RunPlan
 from pipeline.stages import Progress, silent
 from pipeline.verdicts import version_of
-from pipeline.weekly import outlet_names, report_path, store_path
+from pipeline.weekly import outlet_names, report_path, run_facts, store_path
 from pipeline.weeks import parse_week
 
 FOLDER: Final = "rejudged"
@@ -296,17 +295,7 @@ def _publish(
         threshold=judge_.threshold,
         tools=tool_versions(),
     )
-    facts = Run(
-        run_id=run.run_id,
-        week=str(run.week),
-        outlets=run.outlets,
-        config_sha256=run.config_sha256,
-        code_version=__version__,
-        base_version=judge_.base_version,
-        model_id=judge_.model.model_id,
-        accounting=Accounting(),  # nothing was fetched for it
-        provenance=provenance,
-    )
+    facts = run_facts(run, judge_, provenance, Accounting())  # nothing was fetched for it
     analysed = run.stage("analyse")
     shards_of(analysed)  # all there, or it says which is not
     write_tables(

@@ -177,6 +177,18 @@ class Accounted:
     health: tuple[OutletHealth, ...]
 
 
+def _crawled(found: crawling.CrawlSummary) -> Accounting:
+    """Return the sums of a crawl whose pages nobody has extracted."""
+    return Accounting(
+        discovered=found.discovered,
+        fetched=found.fetched,
+        unchanged=found.unchanged,
+        refused=dict(found.refused),
+        failed=dict(found.failed),
+        pending=found.pending,
+    )
+
+
 def accounting(run: RunPlan, settings: Settings) -> Accounted:
     """Return the sums of crawl and extraction, the alarms, and the health of every outlet.
 
@@ -185,17 +197,7 @@ def accounting(run: RunPlan, settings: Settings) -> Accounted:
     """
     crawled = crawling.summary(run.data_dir, run.run_id)
     stored, duplicate, quarantined = stages.count_outcomes(stages.outcomes_of(run))
-    sums = Accounting(
-        discovered=crawled.discovered,
-        fetched=crawled.fetched,
-        unchanged=crawled.unchanged,
-        refused=dict(crawled.refused),
-        failed=dict(crawled.failed),
-        pending=crawled.pending,
-        stored=stored,
-        duplicate=duplicate,
-        quarantined=quarantined,
-    )
+    sums = replace(_crawled(crawled), stored=stored, duplicate=duplicate, quarantined=quarantined)
     wrong = sums.mismatches()
     if wrong:
         raise AccountingError(
@@ -274,6 +276,21 @@ def made_of(run: RunPlan, judge_: Judge) -> Provenance:
     )
 
 
+def run_facts(run: RunPlan, judge_: Judge, provenance: Provenance, sums: Accounting) -> Run:
+    """Return what the store keeps of a run that this program has judged."""
+    return Run(
+        run_id=run.run_id,
+        week=str(run.week),
+        outlets=run.outlets,
+        config_sha256=run.config_sha256,
+        code_version=__version__,
+        base_version=judge_.base_version,
+        model_id=judge_.model.model_id,
+        accounting=sums,
+        provenance=provenance,
+    )
+
+
 def publish(
     run: RunPlan,
     settings: Settings,
@@ -290,18 +307,10 @@ def publish(
     accounted = accounting(run, settings)
     provenance = made_of(run, judge_)
     accounted = replace(accounted, alarms=(*accounted.alarms, *drift.check(run, judge_)))
-    facts = Run(
-        run_id=run.run_id,
-        week=str(run.week),
-        outlets=run.outlets,
-        config_sha256=run.config_sha256,
-        code_version=__version__,
-        base_version=judge_.base_version,
-        model_id=judge_.model.model_id,
-        accounting=accounted.sums,
+    facts = replace(
+        run_facts(run, judge_, provenance, accounted.sums),
         alarms=(*accounted.alarms, *odd),
         health=accounted.health,
-        provenance=provenance,
     )
     inbox = settings.data_dir / "inbox"
     analysed = run.stage("analyse")
@@ -486,15 +495,7 @@ def summarise(
         sums, alarms = accounted.sums, (*accounted.alarms, *drift.lines_of(run))
     else:
         crawled = crawling.summary(run.data_dir, run.run_id)
-        sums = Accounting(
-            discovered=crawled.discovered,
-            fetched=crawled.fetched,
-            unchanged=crawled.unchanged,
-            refused=dict(crawled.refused),
-            failed=dict(crawled.failed),
-            pending=crawled.pending,
-        )
-        alarms = crawled.alarms
+        sums, alarms = _crawled(crawled), crawled.alarms
     found = counts(run)
     return Summary(
         run_id=run.run_id,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kiemchung.errors import InputError, RecordError
+from kiemchung.errors import InputError, MissingExtraError, RecordError
 
 if TYPE_CHECKING:
     from datetime import date
@@ -191,3 +191,18 @@ def store_to_read(data: Path | None) -> Iterator[Store]:
 
     with backup.store_to_read(settings_for(data), told=say) as store:
         yield store
+
+
+@contextmanager
+def train_extra() -> Iterator[None]:
+    """Say what to install where a package of the train extra is missing.
+
+    Raises:
+        MissingExtraError: names the package.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{error.name} is not installed", remedy="install the train extra; see CONTRIBUTING"
+        ) from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kiemchung.errors import InputError
-from pipeline.commands.common import GROUP, AsJson, Data, emit, say, settings_for
+from pipeline.commands.common import GROUP, AsJson, Data, emit, say, settings_for, train_extra
 
 if TYPE_CHECKING:
     from kiemchung.config import Settings
@@ -113,14 +113,10 @@ def train_transplant(
     as_json: AsJson = False,
 ) -> None:
     """Begin an encoder with layers and word vectors of another one, over the own tokenizer."""
-    try:
+    with train_extra():
         from models.transplant import read_source, transplant
 
         facts = transplant(read_source(source), vocabulary, out, layers=layers)
-    except ImportError as error:
-        raise InputError(
-            f"{error.name} is not installed", remedy="install the train extra; see CONTRIBUTING"
-        ) from error
     emit(
         {"folder": str(out), **facts},
         as_json=as_json,
@@ -163,14 +159,10 @@ def train_pretrain(
         warm_start=warm_start,
         optimiser=optimiser,
     )
-    try:
+    with train_extra():
         state = pretrain(
             load_prepared(prepared), out, plan, start=start, save_every=save_every, threads=threads
         )
-    except ImportError as error:
-        raise InputError(
-            f"{error.name} is not installed", remedy="install the train extra; see CONTRIBUTING"
-        ) from error
     emit(
         {"folder": str(out / "encoder"), **state},
         as_json=as_json,
@@ -195,7 +187,7 @@ def data_construct(
     from models import construct, dataset
     from models.train import read_lexicon
 
-    try:
+    with train_extra():
         made = dataset.build(
             corpus,
             passages=reference.load(settings_for().reference_dir).passages,
@@ -204,10 +196,6 @@ def data_construct(
             synonyms=read_lexicon(lexicon, "synonyms"),
             antonyms=read_lexicon(lexicon, "antonyms"),
         )
-    except ImportError as error:
-        raise InputError(
-            f"{error.name} is not installed", remedy="install the train extra; see CONTRIBUTING"
-        ) from error
     sources = [path.name for path in construct.corpus_files(corpus)]
     body = dataset.write(out, made, seed=seed, sources=sources)
     lines = [f"{name}: {value}" for name, value in body.items() if name != "kinds"]
@@ -293,14 +281,10 @@ def train_verdict(
     elif chosen.startswith((".", "/", "~")):
         raise InputError("no such folder", where=chosen, remedy="give a folder or a hub id")
     _caution(pairs or [])
-    try:
+    with train_extra():
         from models.finetune import Recipe
         from models.joining import train_verdict as train
         from models.train import gather
-    except ImportError as error:
-        raise InputError(
-            f"{error.name} is not installed", remedy="install the train extra; see CONTRIBUTING"
-        ) from error
     recipe = Recipe(
         epochs=epochs,
         rate=rate,
@@ -338,16 +322,12 @@ def _retrained(
     """Make a candidate of decisions and say what matters of it."""
     from kiemchung import reference
 
-    try:
+    with train_extra():
         from models.train import gather
         from pipeline.retraining import Wish, lines_of, retrain
 
         base = gather(passages=reference.load(settings.reference_dir).passages, **gathered)
         folder = retrain(out, from_reviews, base, Wish(**wish), settings, model=model)
-    except ImportError as error:
-        raise InputError(
-            f"{error.name} is not installed", remedy="install the train extra; see CONTRIBUTING"
-        ) from error
     from models import registry
 
     told = lines_of(dict(registry.verify(folder).metrics))

@@ -12,13 +12,14 @@ from typer.testing import CliRunner
 from kiemchung import reference
 from kiemchung.config import load_settings
 from kiemchung.domain import LABEL_ORDER, Batch, Checkability, Decision, digest
-from kiemchung.errors import InputError
+from kiemchung.errors import InputError, MissingExtraError
 from kiemchung.store import open_store
 from kiemchung.store.inbox import write_batch
 from models import gates, registry, reviewed, train
 from models.reviewed import SPLITS
 from pipeline import retraining
 from pipeline.cli import app
+from pipeline.commands.common import train_extra
 from pipeline.weekly import store_path
 from tests.batches import NEW_PASSAGE, batch, flag
 from tests.models import decided
@@ -155,3 +156,11 @@ def of_its_own(given: Batch, number: int) -> Batch:
         mentions.append(found)
     judgements = tuple(flag(m, run_id=given.run.run_id, p_refuted=0.9) for m in mentions)
     return replace(given, articles=tuple(articles), mentions=tuple(mentions), judgements=judgements)
+
+
+def test_a_missing_package_of_the_train_extra_is_named() -> None:
+    told = r"no_such_torch is not installed .*train extra"
+    with pytest.raises(MissingExtraError, match=told), train_extra():
+        import no_such_torch  # noqa: F401
+    with pytest.raises(ZeroDivisionError), train_extra():
+        1 / 0  # noqa: B018
