@@ -22,10 +22,13 @@ import lzma
 import math
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from queue import Full, Queue
+from threading import Event, Thread
+from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +67,9 @@ IGNORED: Final = -100
 _STAGES: Final = ((0.6, 64), (0.9, 128), (1.0, 256))  # up to this share of the tokens, this length
 _SEGMENTED: Final = 0.03  # share of words with an underscore from which a text counts as segmented
 _SUFFIXES: Final = (".txt", ".txt.xz")
+
+Batch: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Inputs and targets of a step, both of shape (rows, length)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,18 +291,20 @@ def sequences(
     places = (len(tokens) - 1) // inner
     rows = np.empty((count, length), dtype=np.int64)
     rows[:, 0], rows[:, -1] = BOS, EOS
-    for row in range(count):
-        number = step * count + row
-        turn, index = divmod(number, places)
-        shift = int(np.random.default_rng((seed, turn)).integers(0, inner))
-        at = _scattered(index, places, seed=seed + turn) * inner
-        at = min(at + shift, len(tokens) - inner)
-        rows[row, 1:-1] = tokens[at : at + inner]
+    number = step * count + np.arange(count, dtype=np.int64)
+    turn, index = np.divmod(number, places)
+    at = np.empty(count, dtype=np.int64)
+    for now in np.unique(turn).tolist():
+        mine = turn == now
+        shift = int(np.random.default_rng((seed, now)).integers(0, inner))
+        at[mine] = _scattered(index[mine], places, seed=seed + now) * inner + shift
+    at = np.minimum(at, len(tokens) - inner)
+    rows[:, 1:-1] = tokens[at[:, None] + np.arange(inner)]
     return rows
 
 
-def _scattered(index: int, size: int, *, seed: int) -> int:
-    """Return where ``index`` lands in a permutation of ``range(size)`` that is never stored.
+def _scattered(index: NDArray[np.int64], size: int, *, seed: int) -> NDArray[np.int64]:
+    """Return where each ``index`` lands in a permutation of ``range(size)`` that is never stored.
 
     A step of the multiplicative group: index * a + b modulo size, a prime to size, which visits
     every place once and sends neighbours far apart.
@@ -489,16 +497,15 @@ def pretrain(
             table.copy_(torch.where(known.abs().sum(1, keepdim=True) > 0, 0.02 * known, table))
             table[PAD].zero_()
     net.to(device)
-    last_save, first, since = time.monotonic(), step, time.monotonic()
-    loss_sum, loss_n, trained = 0.0, 0, 0
-    while step < plan.steps:
-        if stop_after is not None and step - first >= stop_after:
-            break
-        length = length_at(step / plan.steps)
-        count = max(1, plan.batch_tokens // length)
-        rows = sequences(seen, step=step, length=length, count=count, seed=plan.seed)
-        draw = np.random.default_rng((plan.seed, 1, step))
-        inputs, targets = masked(rows, starts, mask_id=bpe.mask_id, draw=draw)
+    last_save = since = time.monotonic()
+    losses: list[Any] = []
+    trained = 0
+    end = plan.steps if stop_after is None else min(plan.steps, step + stop_after)
+    ready = _batches(seen, starts, plan, range(step, end), mask_id=bpe.mask_id)
+    if device.type == "cuda":
+        ready = ahead(ready)  # or the device waits for the drawing of words to hide
+    while step < end:
+        inputs, targets = next(ready)
         for optimiser in optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = group["base"] * plan.rate_at(step)
@@ -510,22 +517,22 @@ def pretrain(
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         step += 1
-        trained += rows.size
-        loss_sum, loss_n = loss_sum + float(loss.detach()), loss_n + 1
+        trained += inputs.size
+        losses.append(loss.detach())  # read when it is written down: a look waits for the device
         if step == plan.trunk:
             _save(out / "trunk", plan, prepared, net, optimisers, step, history)
         if time.monotonic() - last_save >= save_every and step < plan.steps:
             history.append(
                 {
                     "step": step,
-                    "loss": round(loss_sum / loss_n, 4),
+                    "loss": round(float(torch.stack(losses).mean()), 4),
                     "held_out_loss": round(_held_loss(torch, net, held, starts, bpe, device), 4),
                     "tokens_per_second": round(trained / (time.monotonic() - since)),
                 }
             )
             LOG.info("%s of %d steps: %s", step, plan.steps, history[-1])
             _save(out / "last", plan, prepared, net, optimisers, step, history)
-            last_save, loss_sum, loss_n = time.monotonic(), 0.0, 0
+            last_save, losses = time.monotonic(), []
     held_loss = _held_loss(torch, net, held, starts, bpe, device)
     history.append({"step": step, "held_out_loss": round(held_loss, 4)})
     _save(out / "last", plan, prepared, net, optimisers, step, history)
@@ -541,6 +548,58 @@ def pretrain(
     if state["done"]:
         _encoder_folder(out / "encoder", plan, prepared, net, state)
     return state
+
+
+def _batches(
+    tokens: NDArray[np.uint16],
+    starts: NDArray[np.bool_],
+    plan: Plan,
+    steps: range,
+    *,
+    mask_id: int,
+) -> Iterator[Batch]:
+    """Yield inputs and targets of each step, which seed and step alone decide."""
+    for step in steps:
+        length = length_at(step / plan.steps)
+        count = max(1, plan.batch_tokens // length)
+        rows = sequences(tokens, step=step, length=length, count=count, seed=plan.seed)
+        draw = np.random.default_rng((plan.seed, 1, step))
+        yield masked(rows, starts, mask_id=mask_id, draw=draw)
+
+
+def ahead(batches: Iterator[Batch], *, waiting: int = 8) -> Generator[Batch, None, None]:
+    """Yield the same batches, made by a thread while the ones before are worked on.
+
+    What goes wrong there is raised here; a caller that stops early ends the thread.
+    """
+    made: Queue[Batch | BaseException | None] = Queue(maxsize=waiting)
+    stop = Event()
+
+    def put(one: Batch | BaseException | None) -> None:
+        while not stop.is_set():
+            with suppress(Full):
+                return made.put(one, timeout=0.1)
+
+    def work() -> None:
+        try:
+            for batch in batches:
+                put(batch)
+                if stop.is_set():
+                    return
+            put(None)
+        except BaseException as error:  # noqa: BLE001  the thread has nobody else to tell
+            put(error)
+
+    thread = Thread(target=work, name="batches", daemon=True)
+    thread.start()
+    try:
+        while (one := made.get()) is not None:
+            if isinstance(one, BaseException):
+                raise one
+            yield one
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _network(torch: ModuleType, plan: Plan, ids: int) -> Any:  # noqa: ANN401
@@ -611,7 +670,8 @@ def _optimisers(torch: ModuleType, net: Any, plan: Plan) -> list[Any]:  # noqa: 
         {"params": decayed, "weight_decay": 0.01, "base": plan.rate},
         {"params": plain, "weight_decay": 0.0, "base": plan.rate},
     ]
-    adam = torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.98), eps=1e-6)
+    fused = torch.cuda.is_available()
+    adam = torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.98), eps=1e-6, fused=fused)
     if not matrices:
         return [adam]
     muon = torch.optim.Muon(

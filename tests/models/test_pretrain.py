@@ -6,6 +6,8 @@ import json
 import lzma
 import random
 import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -139,8 +141,53 @@ def test_whole_words_are_hidden_and_nothing_else(prepared: subject.Prepared) -> 
 
 @given(size=st.integers(1, 500), seed=st.integers(0, 9))
 def test_one_pass_visits_every_place_once(size: int, seed: int) -> None:
-    seen = [subject._scattered(i, size, seed=seed) for i in range(size)]
-    assert sorted(seen) == list(range(size))
+    seen = subject._scattered(np.arange(size), size, seed=seed)
+    assert sorted(seen.tolist()) == list(range(size))
+
+
+@given(step=st.integers(0, 60), count=st.integers(1, 9), size=st.integers(40, 400))
+def test_a_step_takes_the_places_of_its_numbers_one_by_one(
+    step: int, count: int, size: int
+) -> None:
+    """Row after row as the permutation says, across the end of a pass over the stream too."""
+    tokens = np.arange(4, size + 4, dtype=np.uint16)
+    rows = subject.sequences(tokens, step=step, length=10, count=count, seed=2)
+    places = (size - 1) // 8
+    for row, told in enumerate(rows):
+        turn, index = divmod(step * count + row, places)
+        shift = int(np.random.default_rng((2, turn)).integers(0, 8))
+        (at,) = subject._scattered(np.array([index]), places, seed=2 + turn)
+        first = min(int(at) * 8 + shift, size - 8)
+        assert told[1:-1].tolist() == tokens[first : first + 8].tolist()
+
+
+def test_batches_made_ahead_are_the_same_and_in_order() -> None:
+    made = [(np.full((1, 2), n), np.zeros((1, 2), dtype=np.int64)) for n in range(40)]
+    found = list(subject.ahead(iter(made), waiting=3))
+    assert [int(one[0, 0]) for one, _ in found] == list(range(40))
+
+
+def test_what_breaks_while_batches_are_made_is_raised_where_they_are_used() -> None:
+    def broken() -> Iterator[subject.Batch]:
+        yield np.zeros((1, 2), dtype=np.int64), np.zeros((1, 2), dtype=np.int64)
+        raise OSError("the stream is gone")
+
+    ready = subject.ahead(broken())
+    next(ready)
+    with pytest.raises(OSError, match="gone"):
+        next(ready)
+
+
+def test_a_run_that_stops_early_leaves_no_thread() -> None:
+    def endless() -> Iterator[subject.Batch]:
+        while True:
+            yield np.zeros((1, 2), dtype=np.int64), np.zeros((1, 2), dtype=np.int64)
+
+    ready = subject.ahead(endless(), waiting=2)
+    next(ready)
+    assert any(t.name == "batches" for t in threading.enumerate())
+    ready.close()
+    assert not any(t.name == "batches" for t in threading.enumerate())
 
 
 def test_sequences_depend_on_seed_and_step_alone(prepared: subject.Prepared) -> None:
