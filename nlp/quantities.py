@@ -220,13 +220,24 @@ _BEFORE_YEAR: Final = re.compile(
 )
 
 
+_GROUPED: Final = re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?")
+_GROUPED_BY_COMMAS: Final = re.compile(r"\d{1,3}(?:,\d{3}){2,}(?:\.\d+)?")
+_ONE_COMMA: Final = re.compile(r"[1-9]\d{0,2},\d{3}")
+_SCALED: Final = re.compile(rf"(?P<n>{_DIGITS})\s?(?P<s>{_SCALE})?|rưỡi", re.IGNORECASE)
+_SCALE_LAST: Final = re.compile(rf"(?:{_SCALE})\s*$", re.IGNORECASE)
+_ORDINAL_BEFORE: Final = re.compile(r"(?:thứ|lần|số|kỳ|khóa|khoá|cấp|hạng|tập|vụ)\s+$")
+_WORD_BEHIND: Final = re.compile(r"\s([^\W\d_]+)")
+_SHORT: Final = 24  # letters of a number that is kept: a hostile one may have a million
+_CLAUSE_END: Final = re.compile(r"[,;:.!?()]\s")
+
+
 def _plain_number(text: str, *, counted: bool) -> tuple[Decimal, Decimal]:
     """Return value and place of digits in Vietnamese or, where unambiguous, English format."""
-    if re.fullmatch(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?", text):
+    if _GROUPED.fullmatch(text):
         plain = text.replace(".", "").replace(",", ".")
-    elif re.fullmatch(r"\d{1,3}(?:,\d{3}){2,}(?:\.\d+)?", text):
+    elif _GROUPED_BY_COMMAS.fullmatch(text):
         plain = text.replace(",", "")
-    elif counted and re.fullmatch(r"[1-9]\d{0,2},\d{3}", text):
+    elif counted and _ONE_COMMA.fullmatch(text):
         plain = text.replace(",", "")  # "29,378 hợp tác xã": nobody counts thousandths
     else:
         plain = text.replace(",", ".")
@@ -240,9 +251,15 @@ def _plain_number(text: str, *, counted: bool) -> tuple[Decimal, Decimal]:
 
 
 def _scaled(text: str, *, counted: bool) -> tuple[Decimal, Decimal]:
+    """Return value and place of digits with scale words, short ones from memory."""
+    return (_read_scaled if len(text) <= _SHORT else _read_scaled.__wrapped__)(text, counted)
+
+
+@lru_cache(maxsize=4_096)
+def _read_scaled(text: str, counted: bool) -> tuple[Decimal, Decimal]:
     """Return value and place of digits with scale words: ``1 tỷ 200 triệu``, ``2 triệu rưỡi``."""
     total, place, last_scale = Decimal(0), Decimal(1), Decimal(1)
-    for match in re.finditer(rf"(?P<n>{_DIGITS})\s?(?P<s>{_SCALE})?|rưỡi", text, re.IGNORECASE):
+    for match in _SCALED.finditer(text):
         if match["n"] is None:
             total += last_scale / 2
             place = last_scale / 10
@@ -333,7 +350,7 @@ _LETTER: Final = re.compile(r"[^\W\d_]")
 def _bound(text: str, start: int, end: int) -> Bound:
     before = text[max(0, start - 48) : start]
     if _LETTER.search(before):  # a column of bare figures has no bounds to look for
-        clause = re.split(r"[,;:.!?()]\s", before)[-1]
+        clause = _CLAUSE_END.split(before)[-1]
         for bound, pattern in _PREFIXES:
             if pattern.search(clause):
                 return bound
@@ -528,7 +545,7 @@ def _read_digits(match: re.Match[str], hidden: str) -> _Parts | None:
     if match["high"]:
         upper, place = _scaled(match["high"], counted=counted)
         low_scaled = re.search(r"[^\W\d]", match["low"])
-        high_scale = re.search(rf"(?:{_SCALE})\s*$", match["high"], re.IGNORECASE)
+        high_scale = _SCALE_LAST.search(match["high"])
         if high_scale and not low_scaled:  # "2-3 triệu"
             for word in high_scale[0].lower().split():
                 value *= _SCALES[word]
@@ -538,12 +555,10 @@ def _read_digits(match: re.Match[str], hidden: str) -> _Parts | None:
             upper = upper * _SCALES[word] if upper is not None else None
     modifier = " ".join((match["modifier"] or "").lower().split())
     before = hidden[max(0, match.start() - 12) : match.start()].lower()
-    if kind is QuantityKind.BARE and re.search(
-        r"(?:thứ|lần|số|kỳ|khóa|khoá|cấp|hạng|tập|vụ)\s+$", before
-    ):
+    if kind is QuantityKind.BARE and _ORDINAL_BEFORE.search(before):
         kind = QuantityKind.ORDINAL
     if kind is QuantityKind.BARE:
-        following = re.match(r"\s([^\W\d_]+)", hidden[match.end() : match.end() + 20])
+        following = _WORD_BEHIND.match(hidden[match.end() : match.end() + 20])
         if following and following[1].lower() not in _NOT_COUNTED and following[1].islower():
             unit = following[1].lower()
     if upper is not None and upper > value:
