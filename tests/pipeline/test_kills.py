@@ -33,7 +33,7 @@ def at() -> Iterator[Ready]:
         yield made
 
 
-@pytest.mark.slow(30)
+@pytest.mark.slow(40)
 def test_kills_lose_nothing_and_double_nothing(at: Ready) -> None:
     found = kill_weeks(at, KILLS, seed=40, a_trial=20)
     assert found["kills"] == KILLS
