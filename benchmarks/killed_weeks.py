@@ -62,6 +62,12 @@ RETURNING = ("suc-khoe-tai-chinh-htx-2024-", "htx-mo-cong-ty-con-")
 """Pages of the first week that others copy in the second."""
 
 
+def in_memory() -> Path | None:
+    """Return a folder in memory: SIGKILL leaves the page cache alone, a disk is only slower."""
+    memory = Path("/dev/shm")
+    return memory if memory.is_dir() else None
+
+
 class Sites:
     """The sample site of each week, served on loopback for as long as the context lasts."""
 
@@ -293,13 +299,14 @@ class Undisturbed:
     """The folder from which every trial starts, and what comes out when nothing is killed."""
 
     base: Path
+    plain: Path  # where the weeks went undisturbed
     later: list[str]  # mentions that are reviewed while the second week is being killed
-    wanted: dict[str, Outcome]
+    wanted: dict[str, Outcome]  # of the weeks that were run there
     seconds: dict[str, float]  # of each stage of the second week
 
 
 def undisturbed(folder: Path, sites: Sites, starter: Starter) -> Undisturbed:
-    """Run all weeks without a kill."""
+    """Run the first two weeks without a kill."""
     base, plain = folder / "base", folder / "plain"
     run(starter, sites.job(base, FIRST))
     enrol(base)
@@ -316,9 +323,7 @@ def undisturbed(folder: Path, sites: Sites, starter: Starter) -> Undisturbed:
         seconds[stage] = seconds.get(stage, 0.0) + until - at
     wanted = {KILLED: outcome(plain, folder / "wanted", KILLED)}
     assert wanted[KILLED].pages == sites.pages(KILLED)
-    run(starter, sites.job(plain, NEXT))
-    wanted[NEXT] = outcome(plain, folder / "wanted-next", NEXT)
-    return Undisturbed(base=base, later=later, wanted=wanted, seconds=seconds)
+    return Undisturbed(base=base, plain=plain, later=later, wanted=wanted, seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,6 +334,15 @@ class Ready:
     sites: Sites
     plain: Undisturbed
     starters: tuple[Server, ...]
+
+
+def next_wanted(at: Ready) -> Outcome:
+    """Return what comes out of the week after, which is run when it is asked for first."""
+    plain = at.plain
+    if NEXT not in plain.wanted:
+        run(at.starters[0], at.sites.job(plain.plain, NEXT))
+        plain.wanted[NEXT] = outcome(plain.plain, at.folder / "wanted-next", NEXT)
+    return plain.wanted[NEXT]
 
 
 @contextmanager

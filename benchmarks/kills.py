@@ -30,6 +30,8 @@ from benchmarks.killed_weeks import (
     Ready,
     Violations,
     check,
+    in_memory,
+    next_wanted,
     outcome,
     ready,
     review,
@@ -48,7 +50,8 @@ OUT_OF_ORDER = 0.2
 class Tally:
     """What was done, and what came of it."""
 
-    by_stage: Counter[str] = field(default_factory=Counter)
+    by_stage: Counter[str] = field(default_factory=Counter)  # where the killed runs stood
+    aimed_at: Counter[str] = field(default_factory=Counter)
     alone: int = 0
     cold: int = 0
     trials: int = 0
@@ -105,6 +108,7 @@ def trial(at: Ready, starter: Starter, stages: list[str], dice: random.Random,
     job = sites.job(data, KILLED)
     for place, stage in enumerate(stages):
         group = dice.random() >= ALONE
+        tally.aimed_at[stage] += 1
         starter.start(job)
         where = strike(starter, stage, dice.uniform(0, 1.1) * plain.seconds[stage], group=group)
         if where is None:
@@ -129,7 +133,7 @@ def trial(at: Ready, starter: Starter, stages: list[str], dice: random.Random,
         run(starter, sites.job(data, NEXT))
         tally.next_runs += 1
         found = outcome(data, folder / "found", NEXT)
-        check(data, NEXT, found, plain.wanted[NEXT], sites, tally.violations)
+        check(data, NEXT, found, next_wanted(at), sites, tally.violations)
     if not tally.violations.told:
         for left in folder.glob(f"trial-{number}*"):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
@@ -154,6 +158,7 @@ def kill_weeks(at: Ready, kills: int, *, seed: int, cold: int = 0, a_trial: int 
     return {
         "kills": tally.kills,
         "kills_by_stage": {s: tally.by_stage[s] for s in ("forked", *STAGES) if tally.by_stage[s]},
+        "aimed_at": {s: tally.aimed_at[s] for s in STAGES},
         "of_main_process_alone": tally.alone,
         "of_fresh_interpreters": tally.cold,
         "runs_that_ended_before_the_kill": tally.completed_by_itself,
@@ -182,9 +187,7 @@ def main() -> None:
     parser.add_argument("--cold", type=int, default=6)
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
-    memory = Path("/dev/shm")  # a kill leaves the page cache alone, so a disk would only be slower
-    home = given.folder or (memory if memory.is_dir() else None)
-    folder = Path(tempfile.mkdtemp(prefix="kills-", dir=home))
+    folder = Path(tempfile.mkdtemp(prefix="kills-", dir=given.folder or in_memory()))
     with ready(folder) as at:
         found = kill_weeks(at, given.kills, seed=given.seed, cold=given.cold, minutes=given.minutes)
     if found["told"]:

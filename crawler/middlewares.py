@@ -108,6 +108,14 @@ class ScopeMiddleware:
         return self._sound[host]
 
 
+def robots_rules(body: bytes) -> Protego | None:
+    """Return the rules of a robots.txt as far as it is read, None of what is none."""
+    body = body[:MAX_ROBOTS_BYTES]
+    if body.lstrip()[:1] == b"<":
+        return None
+    return Protego.parse(body.decode("utf-8-sig", "replace"))
+
+
 class RobotsMiddleware:
     """robots.txt per RFC 9309, fetched once a host and run, awaited by everybody who needs it.
 
@@ -155,10 +163,7 @@ class RobotsMiddleware:
             return None
         if 400 <= response.status < 500 and response.status != 429:
             return Protego.parse("")  # 429 is no answer: "not now", as 5xx
-        body = response.body[:MAX_ROBOTS_BYTES]
-        if response.status != 200 or body.lstrip()[:1] == b"<":
-            return None
-        return Protego.parse(body.decode("utf-8-sig", "replace"))
+        return robots_rules(response.body) if response.status == 200 else None
 
 
 class PaceMiddleware:

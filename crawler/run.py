@@ -330,6 +330,11 @@ def scrapy_settings(job: dict[str, Any], outlets: Sequence[Outlet]) -> dict[str,
         "DNSCACHE_ENABLED": True,
         "TELNETCONSOLE_ENABLED": False,
         "REMOTE_CONTROL_ENABLED": False,
+        # Both off above; they are not even loaded, which takes half a second of each crawl.
+        "EXTENSIONS": {
+            "scrapy.extensions.telnet.TelnetConsole": None,
+            "scrapy.extensions.remote_control.RemoteControl": None,
+        },
         "COOKIES_ENABLED": False,
         "REDIRECT_ENABLED": False,
         "METAREFRESH_ENABLED": False,

@@ -17,8 +17,9 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Final, Literal, TypedDict, Unpack
@@ -146,9 +147,11 @@ class SharedFile(RotatingFileHandler):
 
     Lines are appended in one write each. Whoever finds the file full rotates it under a lock of the
     operating system, and whoever writes to a file that was rotated meanwhile opens the new one.
+    Where there is no room for a line it is lost, which is told once; it stops nobody.
     """
 
     def __init__(self, path: Path) -> None:
+        self._told = False
         path.parent.mkdir(parents=True, exist_ok=True)
         super().__init__(path, maxBytes=MAX_BYTES, backupCount=KEPT_FILES, encoding="utf-8")
         path.chmod(0o600)
@@ -165,10 +168,45 @@ class SharedFile(RotatingFileHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write to the file that has the name now."""
-        if self.stream is not None and self._replaced():
-            self.stream.close()
-            self.stream = self._open()
-        super().emit(record)
+        try:
+            if self.stream is not None and self._replaced():
+                self._drop()
+        except OSError:
+            self.handleError(record)
+        else:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say once that the file cannot be written; logging would show a traceback each time."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        self._drop()
+        if not self._told:
+            self._told = True
+            sys.stderr.write(f"no log file: {error}\n")
+
+    def _open(self) -> TextIOWrapper:
+        stream = super()._open()
+        with Path(self.baseFilename).open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            if file.read(1) not in (b"", b"\n"):
+                stream.write("\n")  # a line that was cut for want of room ends here
+        return stream
+
+    def _drop(self) -> None:
+        """Close the file, which the next line opens again; what could not be written is lost."""
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            with suppress(OSError):
+                stream.close()
+
+    def close(self) -> None:
+        """Close the file for good."""
+        self._drop()
+        super().close()
 
     def doRollover(self) -> None:
         """Rotate, unless another process has just done it."""

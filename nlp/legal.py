@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Final
+
+from nlp.remembered import remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,7 @@ _AND: Final = re.compile(r"\s*(?:,|và|hoặc|;)\s*", re.IGNORECASE)
 _MENTIONED_NUMBER: Final = re.compile(r"\d{4}")
 
 
-@lru_cache(maxsize=4096)  # one sentence is read for its cues, its day and its sources
+@remembered(4096)  # one sentence is read for its cues, its day and its sources
 def legal_refs(text: str) -> tuple[LegalRef, ...]:
     """Return the legal references of ``text`` in order.
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from functools import lru_cache
 from typing import Final
 
 from nlp.dates import DateKind, DateRelation, DateValue, date_values
 from nlp.legal import LegalRef, legal_refs
+from nlp.remembered import remembered
 
 __all__ = [
     "Bound", "DateKind", "DateRelation", "DateValue", "Extraction", "LegalRef", "Quantity",
@@ -380,7 +380,7 @@ def extract(text: str, *, published: date | None = None) -> Extraction:
     return Extraction(quantities=quantities, dates=dates, legal_refs=refs)
 
 
-@lru_cache(maxsize=4096)  # a sentence is read several times, the dates of it by another day each
+@remembered(4096)  # a sentence is read several times, the dates of it by another day each
 def _all_quantities(hidden: str, text: str) -> tuple[Quantity, ...]:
     return _ranges(text, list(_quantities(hidden, text)))
 

@@ -13,8 +13,9 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final
+
+from nlp.remembered import remembered
 
 _ETH: Final = {"Ð": "Đ", "ð": "đ"}
 _SPACES: Final = {"\u00a0", "\t", "\u2007", "\u202f", "\u2009", "\u200a", "\u3000", "\u1680",
@@ -292,7 +293,7 @@ def skeleton(text: str) -> View:
     return View(flat, tuple(starts), tuple(ends))
 
 
-@lru_cache(maxsize=1024)  # the sentences of an article are asked for twice
+@remembered(1024)  # the sentences of an article are asked for twice
 def skeleton_text(text: str) -> str:
     """Return the text of `skeleton` without the way back, in a fraction of the time."""
     lower = (text.translate(_FOLDED) if _ODD.search(text) else text).lower()

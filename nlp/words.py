@@ -23,6 +23,8 @@ MAX_CHUNK: Final = 2000
 """Longest text, in characters, that goes to the tagger at once."""
 MAX_BATCH: Final = 500
 """Sentences tagged at once: enough to make array arithmetic pay, few enough to keep memory flat."""
+MAX_BATCH_TEXT: Final = 100_000
+"""The same in characters, for an article that is one endless sentence in pieces of `MAX_CHUNK`."""
 _COMPOUNDS: Final = frozenset({"xã viên", "xuyên tạc", "con gái", "con trai", "người ta"})
 _SECOND: Final = frozenset(c.split()[1] for c in _COMPOUNDS)
 _RUN: Final = re.compile(r"\S+")
@@ -120,9 +122,15 @@ def _is_long_run(piece: str) -> bool:
 def _tagged(pieces: Sequence[str]) -> list[list[list[Span]] | None]:
     tagger = load_tagger()
     out: list[list[list[Span]] | None] = []
-    for at in range(0, len(pieces), MAX_BATCH):
-        out += tagger.spans(pieces[at : at + MAX_BATCH])
-    return out
+    batch: list[str] = []
+    size = 0
+    for piece in pieces:
+        if batch and (len(batch) == MAX_BATCH or size + len(piece) > MAX_BATCH_TEXT):
+            out += tagger.spans(batch)
+            batch, size = [], 0
+        batch.append(piece)
+        size += len(piece)
+    return out + tagger.spans(batch) if batch else out
 
 
 def _guarded(text: str, syllables: list[Span]) -> list[Span]:

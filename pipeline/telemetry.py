@@ -127,6 +127,7 @@ class Watch:
         self._entered = 0.0
         self._seconds: dict[str, float] = {}
         self._summary: Summary | None = None
+        self._told = False
 
     # -- while it runs ---------------------------------------------------------------------------
 
@@ -220,7 +221,9 @@ class Watch:
             write_bytes_atomically(self._path, exposition(figures))
             self._path.chmod(0o644)  # counts only, and node_exporter is another user
         except OSError as error:
-            LOG.warning("the figures were not written: %s", error)
+            if not self._told:  # at the end it is what it was at the start
+                LOG.warning("the figures were not written: %s", error)
+            self._told = True
 
     def _of_the_run(self) -> dict[Key, float]:
         found: dict[Key, float] = {}

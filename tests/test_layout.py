@@ -48,6 +48,20 @@ def test_only_the_store_connects_to_duckdb() -> None:
             assert not any(n.split(".")[0] == "duckdb" for n in names), path
 
 
+def test_no_checkpoint_brings_code_along() -> None:
+    """What transformers loads by name or folder may hold Python files; they are never run."""
+    loads = 0
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == "trust_remote_code":
+                assert isinstance(node.value, ast.Constant), path
+                assert node.value.value is False, path
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".from_pretrained"):
+                loads += 1
+                assert "trust_remote_code" in {k.arg for k in node.keywords}, path
+    assert loads >= 4
+
+
 def test_nothing_is_unpickled_and_nothing_evaluated() -> None:
     banned = {"pickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
     for path in sources():

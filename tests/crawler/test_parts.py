@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from crawler.feeds import parse_listing, parse_xml, strict_date
 from crawler.guard import check_url, literal_address
-from crawler.middlewares import Refused, gunzip, retry_after
+from crawler.middlewares import Refused, gunzip, retry_after, robots_rules
 from crawler.outlets import Outlet
 from kiemchung.errors import PageError, UnsafeAddressError
 
@@ -133,12 +133,34 @@ def test_entities_read_no_file_and_take_no_time(tmp_path: Path) -> None:
         "<rss><channel><item><link>&x;</link></item></channel></rss>"
     )
     assert "canary" not in str(urls(xxe))
+    inside = f"<!ENTITY x SYSTEM 'file://{secret}'>"
+    for entity in (f'SYSTEM "file://{secret}"', f'"{inside}"'):
+        parameter = xxe.replace(
+            f'<!ENTITY x SYSTEM "file://{secret}">', f"<!ENTITY % p {entity}> %p;"
+        )
+        assert "%p;" in parameter
+        with contextlib.suppress(PageError):
+            assert "canary" not in str(urls(parameter))
     laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
     began = time.process_time()
     bomb = f'<!DOCTYPE rss [<!ENTITY l0 "ha">{laughs}]><rss><item><link>&l9;</link></item></rss>'
-    with contextlib.suppress(PageError):
-        urls(bomb)
+    quadratic = f'<!DOCTYPE rss [<!ENTITY a "{"a" * 40_000}">]><rss><item><link>{"&a;" * 40_000}'
+    for text in (bomb, f"{quadratic}</link></item></rss>"):
+        with contextlib.suppress(PageError):
+            urls(text)
     assert time.process_time() - began < 2
+
+
+def test_robots_of_100_000_rules_are_read_in_time() -> None:
+    """As far as they are read: 500 KiB, 30,000 of these."""
+    rules = "".join(f"Disallow: /{n:05x}\n" for n in range(100_000))
+    began = time.process_time()
+    read = robots_rules(f"User-agent: *\nDisallow: /a1\n{rules}".encode())
+    assert read is not None
+    answers = [read.can_fetch(f"https://a.vn/{p}", "kiemchung") for p in ("a1", "00fff", "zz")]
+    assert answers == [False, False, True]
+    assert read.can_fetch(f"https://a.vn/{99_999:05x}", "kiemchung")
+    assert time.process_time() - began < 5
 
 
 def test_twenty_thousand_items_are_read() -> None:

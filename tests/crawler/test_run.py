@@ -502,7 +502,6 @@ def test_lists_with_paging_sitemap_indexes_and_lies(tmp_path: Path) -> None:
     assert {f.reason for f in result.feeds} == {"", "not_a_feed", "empty_feed", "http_404"}
 
 
-@pytest.mark.slow
 def listening_of_children() -> set[int]:
     """The ports at which any child of this process listens now."""
     ports: set[int] = set()
@@ -513,6 +512,7 @@ def listening_of_children() -> set[int]:
     return ports
 
 
+@pytest.mark.slow
 def test_no_port_is_opened_and_no_foreign_header_sent(tmp_path: Path) -> None:
     crawling: list[tuple[int, set[int]]] = []
     with Hostile() as server:
@@ -558,6 +558,7 @@ def test_the_defaults_that_are_holes_are_closed() -> None:
     job = {"delay": 2.0, "timeout": 30.0, "max_body": 1, "agent": "a", "proxy": "", "allowed": []}
     closed = scrapy_settings(job, list(load_outlets().values()))
     assert closed["TELNETCONSOLE_ENABLED"] is closed["REMOTE_CONTROL_ENABLED"] is False
+    assert set(closed["EXTENSIONS"].values()) == {None}
     assert closed["DOWNLOAD_VERIFY_CERTIFICATES"] is True
     handlers = closed["DOWNLOAD_HANDLERS"]
     assert {s for s, h in handlers.items() if h is None} == {"file", "ftp", "s3", "data"}

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
+from argon2 import extract_parameters
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from hypothesis import given
@@ -251,6 +252,24 @@ def test_unknown_wrong_and_locked_get_the_same_answer(
     assert len(answers) == 1
     again = store.reset_password("an")
     assert stranger.sign_in("an", again) == 200
+
+
+def test_an_unknown_name_costs_the_hash_of_a_known_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrol(store, "an")
+    spent: list[str] = []
+    verify = accounts.matches
+
+    def counted(password: str, stored: str) -> bool:
+        spent.append(stored)
+        return verify(password, stored)
+
+    monkeypatch.setattr(accounts, "matches", counted)
+    for name in ("an", "không-có", "", "x" * 10_000):
+        assert store.authenticate(name, "sai") is None
+    assert len(spent) == 4
+    assert len({str(extract_parameters(stored)) for stored in spent}) == 1
 
 
 def test_a_lock_ends_and_a_success_forgets_failures(store: Store) -> None:

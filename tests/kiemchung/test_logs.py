@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
+import resource
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,35 @@ def test_a_folder_that_cannot_be_written_is_told_and_no_failure(
     said = capsys.readouterr().err
     assert "no log file" in said
     assert "goes on" in said
+
+
+def _log_without_room(folder: Path) -> None:
+    with logging_to(folder, "weekly"):
+        event(LOG, "first")
+        kept = (folder / "weekly.jsonl").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (kept + 20, resource.RLIM_INFINITY))
+        for count in range(3):
+            event(LOG, "lost", count=count)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+        event(LOG, "room again")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (kept, resource.RLIM_INFINITY))
+        event(LOG, "lost at the end")
+
+
+def test_without_room_lines_are_lost_which_is_told_once_and_stops_nobody(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    worker = multiprocessing.get_context("fork").Process(target=_log_without_room, args=(tmp_path,))
+    worker.start()
+    worker.join(60)
+    assert worker.exitcode == 0
+    said = capfd.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("no log file: ")
+    first, half, last = (tmp_path / "weekly.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(first)["event"] == "first"
+    assert len(half) == 20
+    assert json.loads(last)["event"] == "room again"
 
 
 def _write(folder: Path, number: int) -> None:

@@ -14,7 +14,15 @@ import pytest
 from kiemchung.domain import Document, Passage
 from kiemchung.errors import BadReferenceError
 from kiemchung.reference import loader
-from kiemchung.reference.loader import check, check_texts, load, parse_day, parse_record
+from kiemchung.reference.loader import (
+    check,
+    check_texts,
+    load,
+    parse_day,
+    parse_record,
+    seal,
+    seal_problems,
+)
 from tests.batches import NEW_LAW, NEW_PASSAGE, OLD_LAW, OLD_PASSAGE
 
 OLD, NEW = OLD_PASSAGE.passage_id, NEW_PASSAGE.passage_id
@@ -260,3 +268,50 @@ def test_a_day_is_written_in_one_way() -> None:
             parse_day(wrong, "d")
     with pytest.raises(ValueError, match="d: '2023-02-29' is no day of the calendar"):
         parse_day("2023-02-29", "d")
+
+
+def test_a_seal_has_the_form_that_sha256sum_checks(tmp_path: Path) -> None:
+    write(tmp_path, *sound())
+    assert seal_problems(tmp_path) == []  # an own base need not be sealed
+    assert seal(tmp_path) == tmp_path / loader.SUMS
+    lines = [
+        f"{hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()}  {name}\n"
+        for name in (loader.DOCUMENTS, loader.PASSAGES)
+    ]
+    assert (tmp_path / loader.SUMS).read_text(encoding="ascii") == "".join(lines)
+    assert seal_problems(tmp_path) == []
+    assert len(load(tmp_path).passages) == 2
+
+
+@pytest.mark.parametrize("name", [loader.DOCUMENTS, loader.PASSAGES])
+def test_a_sealed_base_takes_no_other_bytes(name: str, tmp_path: Path) -> None:
+    write(tmp_path, *sound())
+    seal(tmp_path)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + b"\n")  # still sound
+    (found,) = seal_problems(tmp_path)
+    assert found.where == str(tmp_path / name)
+    assert found.message.startswith("not the file that was sealed")
+    with pytest.raises(BadReferenceError) as caught:
+        load(tmp_path)
+    assert caught.value.where == str(tmp_path / name)
+    (tmp_path / name).unlink()
+    (found,) = seal_problems(tmp_path)
+    assert found.where == str(tmp_path / name)
+    assert found.message.startswith("cannot be read: ")
+
+
+def test_a_seal_that_was_touched_is_told(tmp_path: Path) -> None:
+    write(tmp_path, *sound())
+    path = seal(tmp_path)
+    path.write_bytes(path.read_bytes() + b"\n")
+    (found,) = seal_problems(tmp_path)
+    assert (found.where, found.message) == (str(path), "not as it was written")
+
+
+def test_a_base_that_cannot_be_used_is_not_sealed(tmp_path: Path) -> None:
+    documents, passages = sound()
+    del documents[0]["title"]
+    write(tmp_path, documents, passages)
+    with pytest.raises(BadReferenceError, match="title"):
+        seal(tmp_path)
+    assert not (tmp_path / loader.SUMS).exists()

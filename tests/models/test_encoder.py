@@ -200,9 +200,12 @@ def test_logits_equal_torch_before_and_after_the_export(checkpoint: Path, tmp_pa
             assert np.abs(ours - out.logits[0].numpy()).max() < 1e-4
 
 
-def test_scoring_needs_neither_torch_nor_sklearn(folder: Path) -> None:
+def test_scoring_needs_neither_torch_nor_sklearn_nor_a_network(folder: Path) -> None:
     code = (
         "import sys\n"
+        "def no_network(event, _):\n"
+        "    if event.startswith('socket.'): raise OSError(event)\n"
+        "sys.addaudithook(no_network)\n"
         "for name in ('torch', 'transformers', 'sklearn'): sys.modules[name] = None\n"
         "from pathlib import Path; from models import registry\n"
         f"m = registry.load(Path({str(folder)!r}))\n"

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from benchmarks.disturbed import disturb
-from benchmarks.killed_weeks import Ready, ready
+from benchmarks.killed_weeks import Ready, in_memory, ready
 from benchmarks.killing import STAGES
 from benchmarks.kills import kill_weeks
 
@@ -21,23 +23,27 @@ pytestmark = [
     pytest.mark.timeout(900),  # a busy machine is no fault
     pytest.mark.skipif(sys.platform != "linux", reason="orphans are reaped by a Linux call"),
 ]
-KILLS = int(os.environ.get("KIEMCHUNG_KILLS", "10"))
-"""Nearly one of each stage; forty take a minute of computing."""
+KILLS = int(os.environ.get("KIEMCHUNG_KILLS", "40"))
+"""Three or four of each stage; below twelve some stages have none."""
 
 
 @pytest.fixture(scope="module")
-def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
-    with ready(tmp_path_factory.mktemp("kills")) as made:
+def at() -> Iterator[Ready]:
+    with tempfile.TemporaryDirectory(dir=in_memory()) as folder, ready(Path(folder)) as made:
         yield made
 
 
-@pytest.mark.slow(30)
+@pytest.mark.slow(40)
 def test_kills_lose_nothing_and_double_nothing(at: Ready) -> None:
-    found = kill_weeks(at, KILLS, seed=40)
+    found = kill_weeks(at, KILLS, seed=40, a_trial=20)
     assert found["kills"] == KILLS
     assert found["told"] == []
     assert not any(found["violations"].values())
-    assert len(set(STAGES) & set(found["kills_by_stage"])) >= len(STAGES) // 2
+    # Where a kill hits is a matter of the machine; that its run had come to the stage is not.
+    aimed = found["aimed_at"]
+    assert set(aimed) == set(STAGES)
+    assert min(aimed.values()) >= KILLS // len(STAGES)
+    assert sum(aimed.values()) == KILLS + found["runs_that_ended_before_the_kill"]
     assert set(found["exit_codes"]) <= {"0", "2"}
 
 
