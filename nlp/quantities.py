@@ -227,7 +227,6 @@ _SCALED: Final = re.compile(rf"(?P<n>{_DIGITS})\s?(?P<s>{_SCALE})?|rưỡi", re.
 _SCALE_LAST: Final = re.compile(rf"(?:{_SCALE})\s*$", re.IGNORECASE)
 _ORDINAL_BEFORE: Final = re.compile(r"(?:thứ|lần|số|kỳ|khóa|khoá|cấp|hạng|tập|vụ)\s+$")
 _WORD_BEHIND: Final = re.compile(r"\s([^\W\d_]+)")
-_SHORT: Final = 24  # letters of a number that is kept: a hostile one may have a million
 _CLAUSE_END: Final = re.compile(r"[,;:.!?()]\s")
 
 
@@ -250,13 +249,8 @@ def _plain_number(text: str, *, counted: bool) -> tuple[Decimal, Decimal]:
     return value, place
 
 
+@remembered(4096)
 def _scaled(text: str, *, counted: bool) -> tuple[Decimal, Decimal]:
-    """Return value and place of digits with scale words, short ones from memory."""
-    return (_read_scaled if len(text) <= _SHORT else _read_scaled.__wrapped__)(text, counted)
-
-
-@lru_cache(maxsize=4_096)
-def _read_scaled(text: str, counted: bool) -> tuple[Decimal, Decimal]:
     """Return value and place of digits with scale words: ``1 tỷ 200 triệu``, ``2 triệu rưỡi``."""
     total, place, last_scale = Decimal(0), Decimal(1), Decimal(1)
     for match in _SCALED.finditer(text):
