@@ -547,10 +547,11 @@ def _read_digits(match: re.Match[str], hidden: str) -> _Parts | None:
         for word in match["scale"].lower().split():
             value, place = value * _SCALES[word], place * _SCALES[word]
             upper = upper * _SCALES[word] if upper is not None else None
-    modifier = " ".join((match["modifier"] or "").lower().split())
-    before = hidden[max(0, match.start() - 12) : match.start()].lower()
-    if kind is QuantityKind.BARE and _ORDINAL_BEFORE.search(before):
-        kind = QuantityKind.ORDINAL
+    modifier = " ".join(match["modifier"].lower().split()) if match["modifier"] else ""
+    if kind is QuantityKind.BARE:
+        before = hidden[max(0, match.start() - 12) : match.start()].lower()
+        if _ORDINAL_BEFORE.search(before):
+            kind = QuantityKind.ORDINAL
     if kind is QuantityKind.BARE:
         following = _WORD_BEHIND.match(hidden[match.end() : match.end() + 20])
         if following and following[1].lower() not in _NOT_COUNTED and following[1].islower():

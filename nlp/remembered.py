@@ -21,8 +21,10 @@ def remembered(maxsize: int) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
         @wraps(function)
         def asked(*args: P.args, **kwargs: P.kwargs) -> T:
-            long = any(isinstance(text, str) and len(text) > LONGEST for text in args)
-            return (kept_long if long else kept)(*args, **kwargs)  # type: ignore[arg-type]
+            for text in args:  # a loop: `any` would cost as much as a number takes to read
+                if isinstance(text, str) and len(text) > LONGEST:
+                    return kept_long(*args, **kwargs)  # type: ignore[arg-type]
+            return kept(*args, **kwargs)  # type: ignore[arg-type]
 
         return asked
 
