@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -399,7 +399,7 @@ class Store(People):
         chosen = self.filters.in_use(account) if view == "queue" else None
         if chosen is None:
             return found
-        return found.only(self._lets_through(chosen, found), once_as=chosen)
+        return self._filtered(found, chosen)
 
     def _words(self, slots: Sequence[Slot]) -> list[QueueEntry]:
         """Return the entries of a list with their words."""
@@ -429,10 +429,10 @@ class Store(People):
             )
         return found
 
-    def _lets_through(self, chosen: Filter, listed: Listing) -> Callable[[Slot], bool]:
-        """Return what a filter says of an entry; the words are looked through once an order."""
+    def _filtered(self, listed: Listing, chosen: Filter) -> Listing:
+        """Return what a filter lets through; the words are looked through once an order."""
         if not chosen.reads:
-            return chosen.lets_through
+            return listed.only(chosen.lets_through_of, chosen.lets_through, once_as=chosen)
 
         def load() -> frozenset[int]:
             rows = self._read(
@@ -444,7 +444,11 @@ class Store(People):
             return frozenset(r["mention_key"] for r in rows)
 
         right = listed.once(("words", chosen.outlet, chosen.words), load)
-        return lambda slot: slot.mention_key in right and chosen.lets_through(slot)
+        return listed.only(
+            lambda order: chosen.lets_through_of(order) & order.with_mentions(right),
+            lambda slot: slot.mention_key in right and chosen.lets_through(slot),
+            once_as=chosen,
+        )
 
     def behind(
         self, account: Account, mention_key: int, *, view: str = "queue", week: str | None = None

@@ -11,7 +11,7 @@ import pytest
 from kiemchung.domain import Decision
 from kiemchung.errors import StoreError, StoreMemoryError
 from kiemchung.store import Account, Store, open_store
-from kiemchung.store import queue as queues
+from kiemchung.store import order as orders
 from kiemchung.store.connection import MERGING, ROOM, ROW_GROUP
 from kiemchung.store.filters import Filter
 from kiemchung.store.inbox import write_batch
@@ -101,7 +101,7 @@ def test_a_session_ends_at_once_whoever_ends_it(tmp_path: Path) -> None:
 def test_no_flag_is_ever_cut_from_the_lists(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queues, "MAX_REST", 3)
+    monkeypatch.setattr(orders, "MAX_REST", 3)
     with open_store(tmp_path / "k.duckdb", double_share=0.0) as store:
         write_batch(tmp_path / "inbox", batch(flags=9, copies=0, quiet=20))
         store.merge_inbox(tmp_path / "inbox")
@@ -135,7 +135,7 @@ def test_a_list_is_read_by_number_by_stretch_and_by_mention(tmp_path: Path) -> N
         waiting = store.queue(an)
         assert waiting.number_of(entries[1].mention_key) is None
         assert waiting == [e for n, e in enumerate(entries) if n != 1 and (e.flagged or e.sampled)]
-        flags = listed.only(lambda slot: slot.flagged)
+        flags = listed.only(lambda order: order.flagged, lambda slot: slot.flagged, once_as=1)
         assert [e.flagged for e in flags] == [True] * 5
 
 
