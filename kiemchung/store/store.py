@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 import duckdb
-import pyarrow as pa
 
 from kiemchung.domain import (
     Accounting,
@@ -129,8 +128,8 @@ class Store(People):
                         target = inbox.quarantine(folder, path, str(error))
                         LOG.warning("batch %s refused: %s", target, error)
                         continue
-                    finally:  # its tables may have been larger than all the rest
-                        pa.default_memory_pool().release_unused()
+                    finally:
+                        inbox.release()
                     inbox.discard(path)
                     merged.append(run_id)
         return merged
@@ -140,11 +139,10 @@ class Store(People):
             with prepared(cursor, batch), transaction(cursor):
                 merge(cursor, now=datetime.now(UTC))
                 forgetting.apply(cursor)
-            self.facts.forget()
             self.claims.rebuild(cursor)
-            self.facts.forget()  # once more: the copies were those of before
+            self.facts.renew()  # behind the index, which says where the copies are
             drawn = draw(cursor, self.double_share, now=datetime.now(UTC))
-            if drawn.num_rows:
+            if drawn:
                 with self._writing() as people:
                     keep_drawn(people, drawn)
             self._queue.rebuild(cursor)
@@ -403,8 +401,9 @@ class Store(People):
 
     def _words(self, slots: Sequence[Slot]) -> list[QueueEntry]:
         """Return the entries of a list with their words."""
-        if not slots:
-            return []
+        return self._with_room(lambda: self._worded(slots)) if slots else []
+
+    def _worded(self, slots: Sequence[Slot]) -> list[QueueEntry]:
         with self._cursor() as cursor:
             told = {
                 r["mention_key"]: r for r in appearances(cursor, {s.mention_key for s in slots})
