@@ -644,13 +644,11 @@ class Store(People):
         if self._repeated(form_token):
             return False
         self._hold(account, mention_key)
-        with self._writing() as cursor:
+        with self._writing(numbered=True) as cursor:
             known = self._check(cursor, account, mention_key, decision, cited_passages)
             if self._sent_before(cursor, form_token):
                 return False
-            (made,) = cursor.execute(
-                "SELECT coalesce(max(choice_key), 0) + 1 FROM blind_choice"
-            ).fetchone() or (1,)
+            made = self._next_key(cursor, "blind_choice", "choice_key")
             cursor.execute(
                 "INSERT INTO blind_choice VALUES (?, ?, ?, ?, ?, ?::VARCHAR[], ?::VARCHAR[], ?, ?,"
                 " ?, ?)",
@@ -668,7 +666,7 @@ class Store(People):
                     datetime.now(UTC),
                 ],
             )
-            details.keep_choice(cursor, int(made), correction=correction, excepted=excepted)
+            details.keep_choice(cursor, made, correction=correction, excepted=excepted)
             self.acts.note_choice(mention_key, form_token)
         self.acts.keep(
             account.key,
@@ -717,7 +715,7 @@ class Store(People):
         if self._repeated(form_token):
             return None
         claim_id = self._hold(account, mention_key)
-        with self._writing() as cursor:
+        with self._writing(numbered=True) as cursor:
             known = self._check(cursor, account, mention_key, decision, cited_passages)
             if self._sent_before(cursor, form_token):
                 return None
@@ -807,13 +805,11 @@ class Store(People):
         form_token: str,
         undoes: int | None,
     ) -> int:
-        row = cursor.execute("SELECT coalesce(max(review_key), 0) + 1 FROM review").fetchone()
-        assert row is not None
+        key = self._next_key(cursor, "review", "review_key")
         self.acts.note_review([mention_key], form_token)
         # Our own numbers and words as literals: seventeen parameters cost a millisecond more.
         numbers = [
-            "NULL" if n is None else repr(n)
-            for n in (row[0], mention_key, judgement_key, account.key)
+            "NULL" if n is None else repr(n) for n in (key, mention_key, judgement_key, account.key)
         ]
         known = ["NULL" if w is None else f"'{Decision(w)}'" for w in (decision, before)]
         cursor.execute(
@@ -825,7 +821,7 @@ class Store(People):
                 form_token, datetime.now(UTC),
             ],
         )  # fmt: skip
-        return int(row[0])
+        return key
 
     def _repeated(self, form_token: str) -> bool:
         """Whether this form was sent before, asked before a lease is touched.

@@ -131,6 +131,31 @@ def test_behind_a_merge_open_items_are_at_hand_and_new(
             assert item.week == "2026-W41"
 
 
+def test_keys_of_conclusions_follow_each_other_whatever_is_taken_back(tmp_path: Path) -> None:
+    with open_store(tmp_path / "k.duckdb", double_share=0.0) as store:
+        write_batch(tmp_path / "inbox", batch(flags=4, copies=0, quiet=0))
+        store.merge_inbox(tmp_path / "inbox")
+        an = sign_up(store, "an")
+        keys = [e.mention_key for e in store.queue(an)]
+        made = [store.decide(an, keys[0], Decision.SUPPORTED, form_token="a")]
+
+        def fails() -> None:
+            with store._writing(numbered=True) as cursor:
+                assert store._next_key(cursor, "review", "review_key") == 2
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            fails()
+        made.append(store.decide(an, keys[1], Decision.SUPPORTED, form_token="b"))
+        with store._writing() as cursor:  # somebody who numbers the rows alone
+            cursor.execute(
+                "INSERT INTO review SELECT * REPLACE (3 AS review_key, 'x' AS form_token)"
+                " FROM review WHERE review_key = 2"
+            )
+        made.append(store.decide(an, keys[2], Decision.SUPPORTED, form_token="c"))
+        assert made == [1, 2, 4]
+
+
 def test_a_session_ends_at_once_whoever_ends_it(tmp_path: Path) -> None:
     with open_store(tmp_path / "k.duckdb") as store:
         an, admin = sign_up(store, "an"), sign_up(store, "quan", "admin")
