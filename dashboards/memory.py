@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 from contextlib import suppress
 from typing import Final
 
@@ -17,7 +18,11 @@ ARENAS: Final = 2
 
 
 def share_heaps() -> None:
-    """Let all threads share two heaps; to be called before the threads begin."""
+    """Let all threads share two heaps; to be called before the threads begin.
+
+    Arrow is told to use them, too: of a heap of its own it keeps 35 MB once a batch was read.
+    """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, ARENAS)
 

@@ -122,8 +122,7 @@ class Store(People):
                 for path in taken:
                     try:
                         read = inbox.read_batch(path)
-                        with self._room(MERGING):
-                            run_id = self._merge(read)
+                        run_id = self._merge(read)
                     except _BAD_ROWS as error:
                         target = inbox.quarantine(folder, path, str(error))
                         LOG.warning("batch %s refused: %s", target, error)
@@ -135,10 +134,17 @@ class Store(People):
         return merged
 
     def _merge(self, batch: inbox.ReadBatch) -> str:
-        with self._cursor() as cursor:
+        with self._room(MERGING), self._cursor() as cursor:
             with prepared(cursor, batch), transaction(cursor):
                 merge(cursor, now=datetime.now(UTC))
                 forgetting.apply(cursor)
+        with self._room(MERGING):
+            self._with_room(self._follow)
+        return batch.run_id
+
+    def _follow(self) -> None:
+        """Bring what is kept in memory, and the planned double reviews, behind a merge."""
+        with self._cursor() as cursor:
             self.claims.rebuild(cursor)
             self.facts.renew()  # behind the index, which says where the copies are
             drawn = draw(cursor, self.double_share, now=datetime.now(UTC))
@@ -151,7 +157,6 @@ class Store(People):
             except duckdb.TransactionException:
                 LOG.info("checkpoint put off: a request is reading")
             self._seal.note()
-        return batch.run_id
 
     def forget(
         self, names: Sequence[str], hashes: Sequence[str] = (), *, reason: str, who: str

@@ -80,3 +80,20 @@ def test_the_desk_does_without_arrow_until_a_batch_comes() -> None:
         check=True,
     )
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_arrow_keeps_nothing_of_a_batch() -> None:
+    code = (
+        "from dashboards import memory\nmemory.share_heaps()\nimport pyarrow as pa\n"
+        "print(pa.default_memory_pool().backend_name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k != "ARROW_DEFAULT_MEMORY_POOL"}
+        | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "system"

@@ -279,7 +279,7 @@ def test_what_wants_more_memory_gets_it_once_and_gives_it_back(tmp_path: Path) -
         with store._room(MERGING):
             with store._room(ROOM):  # two at once: the first to end takes nothing from the other
                 assert limit() == "953.6 MiB"
-            assert limit() == "183.1 MiB"
+            assert limit() == "152.5 MiB"
         assert limit() == before
 
 
