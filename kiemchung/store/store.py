@@ -6,13 +6,14 @@ import json
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import wraps
 from itertools import chain, islice
 from pathlib import Path
-from typing import Final
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import duckdb
 
@@ -66,6 +67,8 @@ from kiemchung.store.sealed import need_room, seal, written_back
 from kiemchung.store.standing import Standing, literals, standings
 
 LOG = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 _BEHIND: Final = 100
 _APPEARANCE: Final = ("claim_id", "text", "as_of", "outlet", "title", "published_at")
 MAX_NOTE: Final = 4000
@@ -84,6 +87,18 @@ _REVIEWS: Final = (
     " JOIN mention AS m USING (mention_key) JOIN account AS a USING (account_key)"
     " LEFT JOIN judgement AS j ON j.judgement_key = r.judgement_key"
 )
+
+
+def with_room(
+    work: Callable[Concatenate[Store, P], T],
+) -> Callable[Concatenate[Store, P], T]:
+    """Let ``work``, which does nothing when it is done twice, find room beside a merge."""
+
+    @wraps(work)
+    def once_more(store: Store, /, *args: P.args, **named: P.kwargs) -> T:
+        return store._with_room(lambda: work(store, *args, **named))
+
+    return once_more
 
 
 class Store(People):
@@ -134,10 +149,14 @@ class Store(People):
         return merged
 
     def _merge(self, batch: inbox.ReadBatch) -> str:
-        with self._room(MERGING), self._cursor() as cursor:
-            with prepared(cursor, batch), transaction(cursor):
-                merge(cursor, now=datetime.now(UTC))
-                forgetting.apply(cursor)
+        with (
+            self._room(MERGING),
+            self._cursor() as cursor,
+            prepared(cursor, batch),
+            transaction(cursor),
+        ):
+            merge(cursor, now=datetime.now(UTC))
+            forgetting.apply(cursor)
         with self._room(MERGING):
             self._with_room(self._follow)
         return batch.run_id
@@ -623,6 +642,7 @@ class Store(People):
             note=row["note"],
         )
 
+    @with_room
     def choose(
         self,
         account: Account,
@@ -692,6 +712,7 @@ class Store(People):
         )
         return True
 
+    @with_room
     def decide(
         self,
         account: Account,
@@ -718,6 +739,7 @@ class Store(People):
             InputError: unknown mention, nothing cited for REFUTED, or a passage not shown.
         """
         if self._repeated(form_token):
+            self.refresh_queue([mention_key])  # it may have failed the first time
             return None
         claim_id = self._hold(account, mention_key)
         with self._writing(numbered=True) as cursor:

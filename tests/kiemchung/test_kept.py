@@ -11,7 +11,7 @@ import pytest
 
 from kiemchung.domain import Decision
 from kiemchung.errors import StoreError, StoreMemoryError
-from kiemchung.store import Account, Store, facts, open_store
+from kiemchung.store import Account, Store, details, facts, open_store
 from kiemchung.store import order as orders
 from kiemchung.store.connection import MERGING, ROOM, ROW_GROUP
 from kiemchung.store.filters import Filter
@@ -154,6 +154,34 @@ def test_keys_of_conclusions_follow_each_other_whatever_is_taken_back(tmp_path: 
             )
         made.append(store.decide(an, keys[2], Decision.SUPPORTED, form_token="c"))
         assert made == [1, 2, 4]
+
+
+@pytest.mark.parametrize("place", ["keep_review", "behind"])
+def test_a_conclusion_that_finds_no_room_is_made_once_more_and_once_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    with open_store(tmp_path / "k.duckdb", double_share=0.0) as store:
+        write_batch(tmp_path / "inbox", batch(flags=2, copies=0, quiet=0))
+        store.merge_inbox(tmp_path / "inbox")
+        an = sign_up(store, "an")
+        key = store.queue(an)[0].mention_key
+        failed: list[str] = []
+        owner = details if place == "keep_review" else store
+        name = place if place == "keep_review" else "refresh_queue"  # the row is committed by then
+        real = getattr(owner, name)
+
+        def greedy(*args: object, **named: object) -> None:
+            if not failed:
+                failed.append(name)
+                raise StoreMemoryError("more")
+            real(*args, **named)
+
+        monkeypatch.setattr(owner, name, greedy)
+        done = store.decide(an, key, Decision.SUPPORTED, form_token="t")
+        assert failed == [name]
+        assert done == (1 if place == "keep_review" else None)  # None: it was there already
+        assert [r.review_id for r in store.reviews()] == [1]
+        assert key not in [e.mention_key for e in store.queue(an)]
 
 
 def test_a_session_ends_at_once_whoever_ends_it(tmp_path: Path) -> None:
