@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -13,11 +14,13 @@ import duckdb
 
 from kiemchung.errors import StoreError, StoreMemoryError
 from kiemchung.store import convert
-from kiemchung.store.connection import ROOM, STORE, SideLock, transaction
+from kiemchung.store.connection import MORE, ROOM, STORE, SideLock, transaction
 from kiemchung.store.seal import Seal
 
 T = TypeVar("T")
 IDLE_CURSORS: Final = 16
+_NO_ROOM: Final = re.compile(r"Failed to commit: (failed to (pin|allocate)|could not allocate)")
+"""A commit that found none; the database calls that a failed transaction."""
 
 
 class OpenFile:
@@ -91,7 +94,7 @@ class OpenFile:
             fit = True
         except (duckdb.OperationalError, duckdb.InternalError, duckdb.FatalException) as error:
             text = str(error).splitlines()[0]
-            if isinstance(error, duckdb.OutOfMemoryException):
+            if isinstance(error, duckdb.OutOfMemoryException) or _NO_ROOM.search(text):
                 raise StoreMemoryError(
                     f"the database wants more memory: {text}",
                     where=str(self.path),
@@ -172,15 +175,16 @@ class OpenFile:
         return self._with_room(ask)
 
     def _with_room(self, work: Callable[[], T]) -> T:
-        """Do ``work``; where the memory of daily use is too little for it, once more with more.
+        """Do ``work``; where the memory of daily use is too little for it, again with more.
 
         A rare question must not fail, and need not be paid for all day.
         """
-        try:
+        with suppress(StoreMemoryError):
             return work()
-        except StoreMemoryError:
-            with self._room(ROOM):
-                return work()
+        with suppress(StoreMemoryError), self._room(MORE):
+            return work()
+        with self._room(ROOM):
+            return work()
 
     @contextmanager
     def _room(self, megabytes: int) -> Iterator[None]:

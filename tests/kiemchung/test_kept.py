@@ -156,6 +156,17 @@ def test_keys_of_conclusions_follow_each_other_whatever_is_taken_back(tmp_path: 
         assert made == [1, 2, 4]
 
 
+def test_a_commit_without_room_is_told_from_one_that_failed(tmp_path: Path) -> None:
+    said = "TransactionContext Error: Failed to commit: failed to pin block of size 256.0 KiB (1/1)"
+    with open_store(tmp_path / "k.duckdb") as store:
+        with pytest.raises(StoreMemoryError), store._cursor():
+            raise duckdb.TransactionException(said)
+        with pytest.raises(StoreError) as told, store._cursor():
+            raise duckdb.TransactionException("TransactionContext Error: Failed to commit: no disk")
+        assert not isinstance(told.value, StoreMemoryError)
+        assert not store.broken
+
+
 @pytest.mark.parametrize("place", ["keep_review", "behind"])
 def test_a_conclusion_that_finds_no_room_is_made_once_more_and_once_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
@@ -289,12 +300,15 @@ def test_what_wants_more_memory_gets_it_once_and_gives_it_back(tmp_path: Path) -
 
         def greedy() -> str:
             seen.append(limit())
-            if len(seen) == 1:
+            if len(seen) < 3:
                 raise StoreMemoryError("more")
             return "done"
 
         assert store._with_room(greedy) == "done"
-        assert seen == [before, "953.6 MiB"]
+        assert seen == [before, "305.1 MiB", "953.6 MiB"]
+        seen[:] = [""]
+        assert store._with_room(greedy) == "done"
+        assert seen == ["", before, "305.1 MiB"]
         assert limit() == before == "91.5 MiB"
 
         def never() -> None:
