@@ -1,6 +1,6 @@
 """Which mentions make the same claim, and in which outlet one stands: an index in memory.
 
-The tables are in another order. Arrays of 18 bytes a mention, 18 MB at a million; built behind each
+The tables are in another order. Arrays of 14 bytes a mention, 14 MB at a million; built behind each
 merge and swapped in.
 """
 
@@ -25,7 +25,7 @@ class ClaimIndex:
 
     def __init__(self) -> None:
         self._building = threading.Lock()
-        self._arrays: tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]] | None = None
+        self._arrays: tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32 | np.int64]] | None = None
         self._outlets: tuple[list[str], npt.NDArray[np.uint16]] = [], np.zeros(0, dtype=np.uint16)
 
     def rebuild(self, cursor: duckdb.DuckDBPyConnection) -> None:
@@ -38,7 +38,8 @@ class ClaimIndex:
             places = np.zeros(int(top) + 1, dtype=np.uint16)
             found = [self._stretch(cursor, names, low, places) for low in range(0, top, _STRETCH)]
             hashes = np.concatenate([np.zeros(0, dtype=np.uint64), *(h for h, _ in found)])
-            keys = np.concatenate([np.zeros(0, dtype=np.int64), *(k for _, k in found)])
+            size = np.uint32 if top < 2**32 else np.int64
+            keys = np.concatenate([np.zeros(0, dtype=size), *(k.astype(size) for _, k in found)])
             order = np.argsort(hashes, kind="stable")
             self._outlets = names, places
             self._arrays = hashes[order], keys[order]
