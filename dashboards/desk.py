@@ -9,9 +9,8 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from starlette.background import BackgroundTask
 
-from dashboards import deskview, marking
+from dashboards import ahead, deskview, marking
 from dashboards.language import say
 from dashboards.lists import entries
 from dashboards.shell import AskedPlace, Asking, Place, PostedPlace, Reviewing, Shell, Visitor
@@ -133,7 +132,7 @@ def add_routes(shell: Shell) -> None:
                 item.article, item.mention.start, item.mention.end, marking.marks(differences)
             ),
             claim=marking.pieces(item.mention.text, marking.marks(differences)),
-            structure=deskview.structure(item),
+            structure=deskview.structure_of(store, item),
             passages=deskview.passages(
                 item.passages, [*extra, *found], store.facts.successors(ids), differences
             ),
@@ -152,7 +151,7 @@ def add_routes(shell: Shell) -> None:
             looked=looked,
             results=bool(found),
         )  # fmt: skip
-        answer.background = BackgroundTask(store.look_ahead, following)
+        answer.background = ahead.task(store, following)
         return answer
 
     def wanted(mention_key: int) -> Item:

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from dashboards import marking
-from kiemchung.domain import Decision, Difference, Distortion, Passage
-from kiemchung.store import BlindChoice, ChoiceDetails, Item, Listing, ShownPassage
+from kiemchung.domain import Article, Decision, Difference, Distortion, Mention, Passage
+from kiemchung.store import BlindChoice, ChoiceDetails, Item, Listing, ShownPassage, Store
 from kiemchung.store.details import MAX_COPIES, History, Place
 from nlp.sentences import sentences
 from nlp.structure import (
@@ -32,11 +32,11 @@ class Structure:
     context: tuple[Resolved, ...]
 
 
-def structure(item: Item) -> Structure:
+def structure(mention: Mention, article: Article) -> Structure:
     """Return the kind of the claim, who is quoted, its parts and what its pronouns stand for."""
-    text = item.mention.text
+    text = mention.text
     # Paragraphs before the claim hold more than the few sentences that are looked back.
-    before = item.article.text[max(0, item.mention.start - 3000) : item.mention.start]
+    before = article.text[max(0, mention.start - 3000) : mention.start]
     found = parts(text)
     return Structure(
         kind=claim_kind(text),
@@ -44,6 +44,12 @@ def structure(item: Item) -> Structure:
         parts=found if len(found) > 1 else (),
         context=resolve(text, [s.text for s in sentences(before)]),
     )
+
+
+def structure_of(store: Store, item: Item) -> Structure:
+    """Return the same, worked out once: at the choice, at the conclusion, or before either."""
+    key = ("structure", item.mention_key, item.mention, item.article.article_id)
+    return store.facts.once(key, lambda: structure(item.mention, item.article))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,7 @@ class InboxMerger:
     def _work(self) -> None:
         try:
             claims.warm(self._store)
+            memory.give_back()
         except KiemchungError as error:  # the first request will say so, too
             LOG.error("the store could not be read at the start: %s", error)
         while not self._stop.is_set():

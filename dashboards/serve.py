@@ -155,6 +155,7 @@ def serve(
         watcher = threading.Thread(target=watch, name="watch", daemon=True)
         watcher.start()
         caretaker.start()
+        memory.settle()
         logs.event(LOG, "desk_started", version=__version__)
         try:
             # uvicorn raises the signal again when it has ended; the store is still to be closed.

@@ -4,6 +4,9 @@ Scalars, dates and times become columns of their own type, so that a notebook ca
 tuples, dictionaries and nested dataclasses become one JSON column. A shard is written under a
 temporary name, flushed to disk and renamed: it is there whole or not at all. Parquet checks nothing
 of what it reads, so a shard carries its own SHA-256.
+
+Arrow is imported where it is used: the desk, which imports this for its files, does without its
+35 MB.
 """
 
 from __future__ import annotations
@@ -20,12 +23,12 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, TypeVar
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from kiemchung.errors import BatchError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 T = TypeVar("T")
 _TEMPORARY: Final = re.compile(r"\..+\.(\d+)\.tmp")
@@ -44,6 +47,8 @@ def _optional(annotation: Any) -> tuple[Any, bool]:  # noqa: ANN401  a type hint
 
 
 def _arrow_type(annotation: Any) -> pa.DataType:  # noqa: ANN401
+    import pyarrow as pa
+
     plain, _ = _optional(annotation)
     scalars = {
         str: pa.string(),
@@ -58,6 +63,8 @@ def _arrow_type(annotation: Any) -> pa.DataType:  # noqa: ANN401
 
 def arrow_schema(cls: type[Any]) -> pa.Schema:
     """Return the Parquet schema of a dataclass."""
+    import pyarrow as pa
+
     hints = _hints(cls)
     return pa.schema(
         [
@@ -89,6 +96,8 @@ def _cell(value: Any) -> Any:  # noqa: ANN401
 
 def to_table(rows: Iterable[T], cls: type[T]) -> pa.Table:
     """Return ``rows`` as an Arrow table in their own order."""
+    import pyarrow as pa
+
     schema = arrow_schema(cls)
     listed = list(rows)
     hints = _hints(cls)
@@ -278,6 +287,9 @@ def read_table(path: Path, cls: type[Any], *, columns: Sequence[str] | None = No
     Raises:
         BatchError: the file is not as it was written, or holds other columns.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     names = arrow_schema(cls).names if columns is None else list(columns)
     try:
         data = path.read_bytes()
@@ -296,6 +308,9 @@ def read_shard(path: Path, cls: type[T]) -> list[T]:
     Raises:
         BatchError: the file is not as it was written, or holds other columns.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         data = path.read_bytes()
         check_seal(data)
@@ -314,6 +329,9 @@ def _unreadable(path: Path, cls: type[Any], error: Exception) -> BatchError:
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Write an Arrow table to one Parquet file with the hash of itself, whole or not at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     write_bytes_atomically(path, sealed(sink.getvalue().to_pybytes()))

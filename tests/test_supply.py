@@ -25,6 +25,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 NO_IMPORT = {
     "lxml-html-clean": "trafilatura imports it and old pip does not know the extra that asks for it",
     "python-multipart": "fastapi reads forms with it",
+    "pytz": "duckdb hands out moments with a time zone by it",
     "tzdata": "zoneinfo reads it where the machine has no time zones",
 }
 """Declared, and imported by somebody else on our behalf."""

@@ -27,10 +27,11 @@ STORE: Final = "store"
 ROW_GROUP: Final = 10_240
 """Rows of a group. A checkpoint writes the last group anew, and with 122,880 articles in one, the
 default, that took 1.1 GB; a question by key reads one group, so it is answered sooner, too."""
-MERGING: Final = 512
+MERGING: Final = 160
+MORE: Final = 320
 ROOM: Final = 1000
-"""Megabytes for a merge, so that nobody's commit goes without meanwhile, and for a question that
-cannot be answered with the memory of daily use."""
+"""Megabytes for a merge, so that nobody's commit goes without meanwhile, and for what the memory of
+daily use is too little for: first more, then much, because the database fills what it may have."""
 Settings = dict[str, str | bool | int | float | list[str]]
 CONFIG: Final[Settings] = {
     "autoinstall_known_extensions": "false",  # nothing is fetched in silence

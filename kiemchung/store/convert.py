@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import duckdb
 
@@ -31,14 +31,25 @@ from kiemchung.domain import (
 from kiemchung.store.rows import EvidenceRow, FlagRow
 
 T = TypeVar("T")
+_PORTION: Final = 2_000  # rows held twice, as they came and by their names
 
 
 def records(
-    cursor: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()
+    cursor: duckdb.DuckDBPyConnection,
+    query: str,
+    parameters: Sequence[object] | Mapping[str, object] = (),
 ) -> list[dict[str, Any]]:
-    """Return all rows at once: the next execute on this cursor would replace them."""
-    table = cursor.execute(query, list(parameters)).to_arrow_table()
-    return list(table.to_pylist())
+    """Return all rows at once: the next execute on this cursor would replace them.
+
+    Not by way of Arrow: that takes 0.3 ms longer for one row, and 35 MB for the library.
+    """
+    values = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
+    done = cursor.execute(query, values)
+    names = [column[0] for column in done.description or ()]
+    found: list[dict[str, Any]] = []
+    while part := done.fetchmany(_PORTION):
+        found += (dict(zip(names, row, strict=True)) for row in part)
+    return found
 
 
 def utc(value: datetime | None) -> datetime | None:

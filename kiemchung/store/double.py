@@ -14,7 +14,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
-import pyarrow as pa
 
 from kiemchung.domain import Decision, Distortion
 from kiemchung.errors import InputError
@@ -74,7 +73,7 @@ class DoubleUnit:
     blind: Mapping[str, str]  # before the suggestion was shown, where it was
 
 
-def draw(cursor: duckdb.DuckDBPyConnection, share: float, *, now: datetime) -> pa.Table:
+def draw(cursor: duckdb.DuckDBPyConnection, share: float, *, now: datetime) -> list[dict[str, Any]]:
     """Return the mentions to plan for two among the claims in the queue; a repeat draws the same.
 
     Nothing is drawn while fewer than two people may review: the first conclusion would wait for a
@@ -82,7 +81,8 @@ def draw(cursor: duckdb.DuckDBPyConnection, share: float, *, now: datetime) -> p
     because it looks through all claims: nobody's conclusion waits for it.
     """
     below = "g" if share >= 1.0 else f"{int(share * 2**32):08x}"  # "g": above every hex digit
-    return cursor.execute(
+    return convert.records(
+        cursor,
         "WITH claim AS (SELECT DISTINCT m.claim_id FROM selection AS s"
         "  JOIN mention AS m USING (mention_key)"
         "  WHERE substring(sha256('double review' || chr(31) || m.claim_id), 1, 8) < ?"
@@ -95,16 +95,17 @@ def draw(cursor: duckdb.DuckDBPyConnection, share: float, *, now: datetime) -> p
         " WHERE m.claim_id IN (FROM known) OR (m.claim_id IN (FROM claim)"
         "  AND m.claim_id NOT IN (FROM begun)) ORDER BY m.mention_key",
         [below, max(share, 1e-12), now],
-    ).to_arrow_table()
+    )
 
 
-def keep_drawn(cursor: duckdb.DuckDBPyConnection, drawn: pa.Table) -> None:
+def keep_drawn(cursor: duckdb.DuckDBPyConnection, drawn: Sequence[Mapping[str, Any]]) -> None:
     """Write down what was drawn."""
-    cursor.register("n_drawn", drawn)
-    try:
-        cursor.execute("INSERT INTO double_review SELECT * FROM n_drawn")
-    finally:
-        cursor.unregister("n_drawn")
+    columns = ("mention_key", "claim_id", "probability", "drawn_at")
+    cursor.execute(
+        "INSERT INTO double_review SELECT unnest(?::BIGINT[]), unnest(?::VARCHAR[]),"
+        " unnest(?::DOUBLE[]), unnest(?::TIMESTAMPTZ[])",
+        [[row[name] for row in drawn] for name in columns],
+    )
 
 
 def disputes(store: Store) -> list[Dispute]:

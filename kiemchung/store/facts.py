@@ -29,6 +29,9 @@ from kiemchung.store.standing import few, literals
 T = TypeVar("T")
 KEPT: Final = 400
 """Answers that are kept: some tens of kilobytes an item, so ten megabytes in all."""
+RENEWED: Final = 120
+"""Answers looked through at a merge: three an item, two items for each of twenty people."""
+_AT_ONCE: Final = 25
 _NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 _ARTICLE: Final = (
     "outlet", "url", "canonical_url", "title", "lead", "body", "published_method", "raw_sha256",
@@ -80,6 +83,23 @@ class Facts:
     def forget(self) -> None:
         """A merge is done: what is read from now on is new."""
         self._kept.forget()
+
+    def renew(self) -> None:
+        """Do the same, and read what was asked for last again before it is let go.
+
+        Whoever has a claim open meanwhile is answered as before the merge. A conclusion that had to
+        read its item again, beside everybody else's, took 0.4 s.
+        """
+        stale = self._kept.grow_old()
+        renewed: set[Hashable] = set()
+        for key in reversed(stale[:RENEWED]):
+            if isinstance(key, tuple) and key[0] == "item":
+                fresh = Facts(self._store, self._claims)
+                fresh.warm(key[1])
+                answers = fresh._kept.answers()
+                self._kept.renew(answers)
+                renewed.update(answers)
+        self._kept.drop(k for k in stale if k not in renewed)
 
     def item(self, mention_key: int) -> ItemFacts | None:
         """Return what the machine knows of a mention, None when there is no such mention."""
@@ -277,12 +297,22 @@ def appearances(
     mention: str = "claim_id, text, as_of",
     article: str = "outlet, title, published_at",
 ) -> list[dict[str, Any]]:
-    """Return these columns of mentions and their articles, highest key first."""
-    mentions = convert.records(
-        cursor,
-        few(f"SELECT mention_key, article_key, {mention} FROM mention", "mention_key", keys)
-        + " ORDER BY mention_key DESC",
-    )
+    """Return these columns of mentions and their articles, highest key first.
+
+    Asked in portions: a part of a query keeps its blocks in use until the others are done, and
+    those of fifty parts were more than the memory of daily use.
+    """
+    wanted = sorted({int(k) for k in keys}, reverse=True)
+    asked = f"SELECT mention_key, article_key, {mention} FROM mention"
+    mentions = [
+        row
+        for start in range(0, len(wanted), _AT_ONCE)
+        for row in convert.records(
+            cursor,
+            few(asked, "mention_key", wanted[start : start + _AT_ONCE])
+            + " ORDER BY mention_key DESC",
+        )
+    ]
     articles = {
         a["article_key"]: a | {"published_at": convert.utc(a["published_at"])}
         for a in convert.records(

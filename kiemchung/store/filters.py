@@ -15,6 +15,7 @@ from typing import Any, Final
 from kiemchung.errors import InputError
 from kiemchung.priority import Novelty
 from kiemchung.store.base import OpenFile
+from kiemchung.store.order import Flags, Order
 from kiemchung.store.rows import Account, Slot
 
 MAX_FILTERS: Final = 30
@@ -35,6 +36,13 @@ class Filter:
     def reads(self) -> bool:
         """Whether it asks for the claim's words or its outlet, which an order does not hold."""
         return bool(self.outlet or self.words)
+
+    def lets_through_of(self, order: Order) -> Flags:
+        """Return the same of every entry of an order; none of them waits again."""
+        chosen: Flags = order.stories >= self.stories
+        if self.novelty is not None:
+            chosen &= order.with_novelty(self.novelty)
+        return chosen & (not self.reopened)
 
     def lets_through(self, slot: Slot) -> bool:
         """Whether the filter lets an entry through, as far as its words do not matter."""

@@ -11,14 +11,12 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any, Final
 
 from kiemchung.domain import (
     Article,
@@ -33,6 +31,9 @@ from kiemchung.domain import (
 from kiemchung.errors import BatchError
 from kiemchung.shards import arrow_schema, fsync_folder, to_table, write_bytes_atomically
 from kiemchung.store.sealed import sha256_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -116,6 +117,8 @@ def write_tables(inbox: Path, run_id: str, tables: Mapping[str, Iterable[pa.Tabl
 
 def _write_parts(path: Path, parts: Iterable[pa.Table], cls: type[Any]) -> dict[str, Any]:
     """Write the parts of one table to one file, flushed to disk; return its manifest entry."""
+    import pyarrow.parquet as pq
+
     rows = 0
     schema = arrow_schema(cls)
     with path.open("wb") as out:
@@ -130,6 +133,8 @@ def _write_parts(path: Path, parts: Iterable[pa.Table], cls: type[Any]) -> dict[
 
 def joined(parts: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
     """Yield ``parts`` together, at least ``size`` rows each but for the last."""
+    import pyarrow as pa
+
     waiting: list[pa.Table] = []
     rows = 0
     for part in parts:
@@ -196,6 +201,9 @@ def _manifest(folder: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _checked(path: Path, entry: object, cls: type[Any]) -> Path | pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     if not isinstance(entry, dict) or set(entry) != {"file", "rows", "sha256"}:
         raise BatchError(
             f"{MANIFEST} has to say file, rows and sha256, and no more",
@@ -244,6 +252,8 @@ def read_batch(folder: Path) -> ReadBatch:
     Raises:
         BatchError: a file is missing, changed, no Parquet, or of another shape.
     """
+    import pyarrow.parquet as pq
+
     run_id, files = _manifest(folder)
     # The table's own name makes the path: a name in the manifest could lead anywhere.
     tables = {t: _checked(folder / f"{t}.parquet", files[t], c) for t, c in TABLES.items()}
@@ -255,6 +265,12 @@ def read_batch(folder: Path) -> ReadBatch:
             remedy=_REMEDY,
         )
     return ReadBatch(run_id=run_id, tables=tables)
+
+
+def release() -> None:
+    """Give back what Arrow keeps; the tables of a batch may have been larger than all the rest."""
+    if arrow := sys.modules.get("pyarrow"):
+        arrow.default_memory_pool().release_unused()
 
 
 def discard(folder: Path) -> None:

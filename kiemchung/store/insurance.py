@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import duckdb
-import pyarrow as pa
 
 from kiemchung.errors import StoreError
 from kiemchung.store.accounts import hash_password
@@ -44,10 +43,6 @@ _NAMED: Final[Mapping[str, tuple[str, str, str]]] = {
 }
 """Column: its name in the file, the table it points to, and what names a row there."""
 _FILE: Final = re.compile(r"reviews-(\d{4}-\d\d-\d\d)\.jsonl")
-_ARROW: Final = {
-    "BIGINT": pa.int64(), "VARCHAR": pa.string(), "BOOLEAN": pa.bool_(), "DOUBLE": pa.float64(),
-    "VARCHAR[]": pa.list_(pa.string()), "BIGINT[]": pa.list_(pa.int64()),
-}  # fmt: skip
 _REMEDY: Final = "merge the runs of then first: `kiemchung weekly` for their weeks, or a backup"
 
 
@@ -351,7 +346,14 @@ def _insert(
                     ) from None
             values[column] = value
         made.append(values)
-    schema = pa.schema([(c, _ARROW.get(kind, pa.string())) for c, kind in columns.items()])
+    import pyarrow as pa  # the desk reads no such file back
+
+    kinds = {
+        "BIGINT": pa.int64(), "VARCHAR": pa.string(), "BOOLEAN": pa.bool_(),
+        "DOUBLE": pa.float64(), "VARCHAR[]": pa.list_(pa.string()),
+        "BIGINT[]": pa.list_(pa.int64()),
+    }  # fmt: skip
+    schema = pa.schema([(c, kinds.get(kind, pa.string())) for c, kind in columns.items()])
     cursor.register("insured_rows", pa.Table.from_pylist(made, schema=schema))
     try:
         cast = ", ".join(f'"{c}"::{kind}' for c, kind in columns.items())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -44,6 +44,32 @@ class Kept:
             if changes == self._changes:
                 self._put(key, made)
         return made
+
+    def grow_old(self) -> list[Hashable]:
+        """Something has changed; return what is stale now, asked for last first.
+
+        It is handed out until `renew` or `drop`; what is loaded from now on is new and is kept.
+        """
+        with self._guard:
+            self._changes += 1
+            return list(reversed(self._answers))
+
+    def answers(self) -> dict[Hashable, Any]:
+        """Return all that is kept, the latest last."""
+        with self._guard:
+            return dict(self._answers)
+
+    def renew(self, answers: Mapping[Hashable, object]) -> None:
+        """Keep these answers, read after a change, at once."""
+        with self._guard:
+            for key, answer in answers.items():
+                self._put(key, answer)
+
+    def drop(self, keys: Iterable[Hashable]) -> None:
+        """Let these go."""
+        with self._guard:
+            for key in keys:
+                self._answers.pop(key, None)
 
     def put(self, key: Hashable, answer: object) -> None:
         """Keep an answer that the caller has just made true."""

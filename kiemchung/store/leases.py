@@ -163,7 +163,7 @@ class Leases:
     def _write(self) -> None:
         # The guard is taken inside the transaction and never the other way round, so that a slow
         # disk holds up those who write and not those who only ask.
-        with self._store._writing() as cursor:
+        with self._store._writing(numbered=True) as cursor:
             with self._guard:
                 rows = [(x.claim_id, x.account_key, x.until) for x in self._held.values()]
             cursor.execute("DELETE FROM lease")

@@ -18,15 +18,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from kiemchung.errors import BatchError
 from kiemchung.store.connection import quoted, transaction
 from kiemchung.store.inbox import ReadBatch
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SAMPLE_SHARE: Final = 0.05
 """Share of the claims without a flag that goes blind into the queue (notes: miss estimate)."""
@@ -326,6 +327,9 @@ def _stretches(cursor: duckdb.DuckDBPyConnection, articles: Path | pa.Table) -> 
 
 
 def _articles(table: Path | pa.Table) -> Iterator[pa.Table]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     if isinstance(table, pa.Table):
         yield from (pa.Table.from_batches([b]) for b in table.to_batches(STRETCH))
         return
@@ -344,7 +348,8 @@ def _copy_mentions(cursor: duckdb.DuckDBPyConnection) -> None:
         ' b.mention_id, a.article_key, b.claim_id, b.start, b."end", b.text, b.checkability,'
         " b.check_worthiness, b.speech, b.as_of, b.as_of_method"
         " FROM b_mention AS b JOIN article AS a USING (article_id)"
-        " ANTI JOIN mention AS m ON m.mention_id = b.mention_id"
+        " ANTI JOIN (SELECT mention_id FROM mention SEMI JOIN b_mention USING (mention_id)) AS m"
+        " ON m.mention_id = b.mention_id"
     )
     _copy(cursor, "mention_key", ("mention",), ROWS_AT_ONCE)
 
@@ -361,8 +366,10 @@ def _copy_judgements(cursor: duckdb.DuckDBPyConnection) -> None:
         f" mention_key, {columns}) SELECT (SELECT coalesce(max(judgement_key), 0) FROM judgement)"
         " + row_number() OVER (ORDER BY m.mention_key),"
         f" b.judgement_id, b.content_sha256, b.evidence_sha256, m.mention_key, {columns}"
-        " FROM b_judged AS b JOIN mention AS m USING (mention_id)"
-        " ANTI JOIN judgement AS j"
+        " FROM b_judged AS b JOIN (SELECT mention_id, mention_key FROM mention"
+        "  SEMI JOIN b_judged USING (mention_id)) AS m USING (mention_id)"
+        " ANTI JOIN (SELECT judgement_id, content_sha256 FROM judgement"
+        "  SEMI JOIN b_judged USING (judgement_id)) AS j"
         " ON j.judgement_id = b.judgement_id AND j.content_sha256 = b.content_sha256"
     )
     cursor.execute(

@@ -60,7 +60,7 @@ def outlook(store: Store, account: Account, minutes: float) -> Outlook:
     refuted = sum(s.drawn_refuted for s in samples)
     # One find more than seen in fifty more: a week without a find is no proof of none.
     rate = (refuted + 1) / (decided + 1 / PRIOR_RATE)
-    chances = [rate if e.sampled else e.p_refuted or 0.0 for e in entries.slots()]
+    chances = entries.chances(rate)
     seconds, own = pace(store, account)
     missed = None
     if decided:

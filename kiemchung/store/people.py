@@ -16,7 +16,7 @@ from typing import Final
 import duckdb
 
 from kiemchung.domain import sha256_hex
-from kiemchung.store import accounts
+from kiemchung.store import accounts, convert
 from kiemchung.store.base import OpenFile
 from kiemchung.store.connection import SideLock
 from kiemchung.store.kept import Kept
@@ -295,16 +295,13 @@ class People(OpenFile):
         double review is still to come, reads `HIDDEN`.
         """
         with self._cursor() as cursor:
-            rows = (
-                cursor.execute(
-                    _TRAIL,
-                    {
-                        "viewer": viewer.key, "who": who, "action": action, "since": since,
-                        "until": until, "most": most, "skip": skip,
-                    },
-                )
-                .to_arrow_table()
-                .to_pylist()
+            rows = convert.records(
+                cursor,
+                _TRAIL,
+                {
+                    "viewer": viewer.key, "who": who, "action": action, "since": since,
+                    "until": until, "most": most, "skip": skip,
+                },
             )  # fmt: skip
         return [
             AuditRow(

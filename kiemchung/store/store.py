@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import wraps
 from itertools import chain, islice
 from pathlib import Path
-from typing import Final
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import duckdb
-import pyarrow as pa
 
 from kiemchung.domain import (
     Accounting,
@@ -67,6 +67,8 @@ from kiemchung.store.sealed import need_room, seal, written_back
 from kiemchung.store.standing import Standing, literals, standings
 
 LOG = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 _BEHIND: Final = 100
 _APPEARANCE: Final = ("claim_id", "text", "as_of", "outlet", "title", "published_at")
 MAX_NOTE: Final = 4000
@@ -85,6 +87,18 @@ _REVIEWS: Final = (
     " JOIN mention AS m USING (mention_key) JOIN account AS a USING (account_key)"
     " LEFT JOIN judgement AS j ON j.judgement_key = r.judgement_key"
 )
+
+
+def with_room(
+    work: Callable[Concatenate[Store, P], T],
+) -> Callable[Concatenate[Store, P], T]:
+    """Let ``work``, which does nothing when it is done twice, find room beside a merge."""
+
+    @wraps(work)
+    def once_more(store: Store, /, *args: P.args, **named: P.kwargs) -> T:
+        return store._with_room(lambda: work(store, *args, **named))
+
+    return once_more
 
 
 class Store(People):
@@ -123,28 +137,37 @@ class Store(People):
                 for path in taken:
                     try:
                         read = inbox.read_batch(path)
-                        with self._room(MERGING):
-                            run_id = self._merge(read)
+                        run_id = self._merge(read)
                     except _BAD_ROWS as error:
                         target = inbox.quarantine(folder, path, str(error))
                         LOG.warning("batch %s refused: %s", target, error)
                         continue
-                    finally:  # its tables may have been larger than all the rest
-                        pa.default_memory_pool().release_unused()
+                    finally:
+                        inbox.release()
                     inbox.discard(path)
                     merged.append(run_id)
         return merged
 
     def _merge(self, batch: inbox.ReadBatch) -> str:
+        with (
+            self._room(MERGING),
+            self._cursor() as cursor,
+            prepared(cursor, batch),
+            transaction(cursor),
+        ):
+            merge(cursor, now=datetime.now(UTC))
+            forgetting.apply(cursor)
+        with self._room(MERGING):
+            self._with_room(self._follow)
+        return batch.run_id
+
+    def _follow(self) -> None:
+        """Bring what is kept in memory, and the planned double reviews, behind a merge."""
         with self._cursor() as cursor:
-            with prepared(cursor, batch), transaction(cursor):
-                merge(cursor, now=datetime.now(UTC))
-                forgetting.apply(cursor)
-            self.facts.forget()
             self.claims.rebuild(cursor)
-            self.facts.forget()  # once more: the copies were those of before
+            self.facts.renew()  # behind the index, which says where the copies are
             drawn = draw(cursor, self.double_share, now=datetime.now(UTC))
-            if drawn.num_rows:
+            if drawn:
                 with self._writing() as people:
                     keep_drawn(people, drawn)
             self._queue.rebuild(cursor)
@@ -153,7 +176,6 @@ class Store(People):
             except duckdb.TransactionException:
                 LOG.info("checkpoint put off: a request is reading")
             self._seal.note()
-        return batch.run_id
 
     def forget(
         self, names: Sequence[str], hashes: Sequence[str] = (), *, reason: str, who: str
@@ -399,12 +421,13 @@ class Store(People):
         chosen = self.filters.in_use(account) if view == "queue" else None
         if chosen is None:
             return found
-        return found.only(self._lets_through(chosen, found), once_as=chosen)
+        return self._filtered(found, chosen)
 
     def _words(self, slots: Sequence[Slot]) -> list[QueueEntry]:
         """Return the entries of a list with their words."""
-        if not slots:
-            return []
+        return self._with_room(lambda: self._worded(slots)) if slots else []
+
+    def _worded(self, slots: Sequence[Slot]) -> list[QueueEntry]:
         with self._cursor() as cursor:
             told = {
                 r["mention_key"]: r for r in appearances(cursor, {s.mention_key for s in slots})
@@ -429,10 +452,10 @@ class Store(People):
             )
         return found
 
-    def _lets_through(self, chosen: Filter, listed: Listing) -> Callable[[Slot], bool]:
-        """Return what a filter says of an entry; the words are looked through once an order."""
+    def _filtered(self, listed: Listing, chosen: Filter) -> Listing:
+        """Return what a filter lets through; the words are looked through once an order."""
         if not chosen.reads:
-            return chosen.lets_through
+            return listed.only(chosen.lets_through_of, chosen.lets_through, once_as=chosen)
 
         def load() -> frozenset[int]:
             rows = self._read(
@@ -444,7 +467,11 @@ class Store(People):
             return frozenset(r["mention_key"] for r in rows)
 
         right = listed.once(("words", chosen.outlet, chosen.words), load)
-        return lambda slot: slot.mention_key in right and chosen.lets_through(slot)
+        return listed.only(
+            lambda order: chosen.lets_through_of(order) & order.with_mentions(right),
+            lambda slot: slot.mention_key in right and chosen.lets_through(slot),
+            once_as=chosen,
+        )
 
     def behind(
         self, account: Account, mention_key: int, *, view: str = "queue", week: str | None = None
@@ -615,6 +642,7 @@ class Store(People):
             note=row["note"],
         )
 
+    @with_room
     def choose(
         self,
         account: Account,
@@ -641,13 +669,11 @@ class Store(People):
         if self._repeated(form_token):
             return False
         self._hold(account, mention_key)
-        with self._writing() as cursor:
+        with self._writing(numbered=True) as cursor:
             known = self._check(cursor, account, mention_key, decision, cited_passages)
             if self._sent_before(cursor, form_token):
                 return False
-            (made,) = cursor.execute(
-                "SELECT coalesce(max(choice_key), 0) + 1 FROM blind_choice"
-            ).fetchone() or (1,)
+            made = self._next_key(cursor, "blind_choice", "choice_key")
             cursor.execute(
                 "INSERT INTO blind_choice VALUES (?, ?, ?, ?, ?, ?::VARCHAR[], ?::VARCHAR[], ?, ?,"
                 " ?, ?)",
@@ -665,7 +691,7 @@ class Store(People):
                     datetime.now(UTC),
                 ],
             )
-            details.keep_choice(cursor, int(made), correction=correction, excepted=excepted)
+            details.keep_choice(cursor, made, correction=correction, excepted=excepted)
             self.acts.note_choice(mention_key, form_token)
         self.acts.keep(
             account.key,
@@ -686,6 +712,7 @@ class Store(People):
         )
         return True
 
+    @with_room
     def decide(
         self,
         account: Account,
@@ -712,9 +739,10 @@ class Store(People):
             InputError: unknown mention, nothing cited for REFUTED, or a passage not shown.
         """
         if self._repeated(form_token):
+            self.refresh_queue([mention_key])  # it may have failed the first time
             return None
         claim_id = self._hold(account, mention_key)
-        with self._writing() as cursor:
+        with self._writing(numbered=True) as cursor:
             known = self._check(cursor, account, mention_key, decision, cited_passages)
             if self._sent_before(cursor, form_token):
                 return None
@@ -804,13 +832,11 @@ class Store(People):
         form_token: str,
         undoes: int | None,
     ) -> int:
-        row = cursor.execute("SELECT coalesce(max(review_key), 0) + 1 FROM review").fetchone()
-        assert row is not None
+        key = self._next_key(cursor, "review", "review_key")
         self.acts.note_review([mention_key], form_token)
         # Our own numbers and words as literals: seventeen parameters cost a millisecond more.
         numbers = [
-            "NULL" if n is None else repr(n)
-            for n in (row[0], mention_key, judgement_key, account.key)
+            "NULL" if n is None else repr(n) for n in (key, mention_key, judgement_key, account.key)
         ]
         known = ["NULL" if w is None else f"'{Decision(w)}'" for w in (decision, before)]
         cursor.execute(
@@ -822,7 +848,7 @@ class Store(People):
                 form_token, datetime.now(UTC),
             ],
         )  # fmt: skip
-        return int(row[0])
+        return key
 
     def _repeated(self, form_token: str) -> bool:
         """Whether this form was sent before, asked before a lease is touched.

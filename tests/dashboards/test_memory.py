@@ -48,3 +48,52 @@ def test_threads_share_their_heaps() -> None:
 
     assert heaps("shared") <= 3
     assert heaps("shared") <= heaps("apart")
+
+
+def test_what_is_there_at_the_start_is_not_looked_through_again() -> None:
+    code = (
+        "import gc, time\nfrom dashboards import memory\nkept = [[n] for n in range(300_000)]\n"
+        "before = len(gc.get_objects())\nmemory.settle()\n"
+        "print(before - len(gc.get_objects()), gc.get_freeze_count())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    gone, frozen = map(int, done.stdout.split())
+    assert gone > 300_000
+    assert frozen > 300_000
+
+
+def test_the_desk_does_without_arrow_until_a_batch_comes() -> None:
+    code = "import sys, dashboards.serve; print('pyarrow' in sys.modules, 'pandas' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_arrow_keeps_nothing_of_a_batch() -> None:
+    code = (
+        "from dashboards import memory\nmemory.share_heaps()\nimport pyarrow as pa\n"
+        "print(pa.default_memory_pool().backend_name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k != "ARROW_DEFAULT_MEMORY_POOL"}
+        | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "system"

@@ -41,7 +41,8 @@ def item() -> Item:
 
 
 def test_the_desk_reads_kind_speaker_context_and_parts() -> None:
-    found = structure(item())
+    shown = item()
+    found = structure(shown.mention, shown.article)
     assert found.kind is ClaimKind.RULE
     assert found.said is not None
     assert found.said.role == "giám đốc"

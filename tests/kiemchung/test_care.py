@@ -332,7 +332,7 @@ def test_the_days_reviews_are_written_where_the_memory_of_daily_use_is_taken(
             done = insurance.write(opened, tmp_path / "reviews.jsonl")
         opened._daily = daily
     assert asked[0] == asked[1] == "61.0 MiB"
-    assert set(asked[2:]) == {"953.6 MiB"}
+    assert set(asked[2:]) == {"305.1 MiB"}
     lines = (tmp_path / "reviews.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 1 + sum(done.rows.values())  # what the first try wrote is not in it
 
