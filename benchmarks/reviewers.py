@@ -246,6 +246,11 @@ def _measure(
     print(_row("conclusions beside and 5 s behind", beside))
     print(_row("conclusions after", [a for a in conclusions if a.began > merged + 5]))
     print(_row("blind choices", [a for a in acts if a.kind == "choose"]))
+    first = min((a.began for a in acts), default=0.0)
+    slow = sorted((a for a in acts if a.seconds * 1000 > WORST_MS), key=lambda a: a.began)
+    for a in slow[:40]:
+        when = f"{a.began - first:6.1f} s after the first act, {a.began - published:+.1f} s of the"
+        print(f"  slow: {a.kind} {a.seconds * 1000:.0f} ms, {when} {what}, {a.reviewer}")
     done = "backed up" if given.backup else "taken over and merged"
     print(f"{done} in {merged - published:.1f} s")
     quiet, most = max(mb for at, mb in memory if at < published), max(mb for _, mb in memory)
