@@ -89,11 +89,13 @@ def test_an_error_comes_through_with_its_words(
 
 
 SCRIPT = """
+import signal
 import sys
 from pathlib import Path
 from pipeline.workers import Processes
 from tests.jobs import Note, Notes
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     folder = Path(sys.argv[1])
     tasks = (Note(number=n, folder=folder, seconds=0.2) for n in range(1000))
     try:
@@ -122,7 +124,10 @@ def test_no_worker_outlives_its_parent(tmp_path: Path, blow: signal.Signals) -> 
         os.killpg(parent.pid, blow)  # as a terminal sends it: to all of them
     else:
         os.kill(parent.pid, blow)
-    _, told = parent.communicate(timeout=60)
+    try:
+        _, told = parent.communicate(timeout=60)
+    finally:
+        parent.kill()
     assert parent.returncode == (130 if blow is signal.SIGINT else -9)
     assert b"Traceback" not in told
     until(lambda: not any(w.is_running() and w.status() != "zombie" for w in workers))
