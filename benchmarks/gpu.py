@@ -1,6 +1,6 @@
 """Scoring and judging on a GPU: pairs per second, how far from the CPU's answers, actors of Ray.
 
-    python benchmarks/press.py --out PAGES --articles 1000
+    python benchmarks/press.py PAGES --articles 1000
     python benchmarks/gpu.py [--pages PAGES --articles 1000] [--pairs 20000] [--readers 0] [--json]
 
 scoring   the shipped model on distinct pairs of passages of the reference base: onnxruntime in one
@@ -95,8 +95,7 @@ def score(pairs: Sequence[tuple[str, str]], readers: int) -> dict[str, Any]:
         for at in range(0, len(many), batched.WINDOW):
             model.score(many[at : at + batched.WINDOW])
     found["device_mb"] = round(torch.cuda.max_memory_allocated() / 1e6)
-    ids = [(x, y) for r in many if r.read for x, y in zip(r.read.ids, r.read.types, strict=True)]
-    found["device_alone"] = round(_device_alone(model, ids), 3)
+    found["device_alone"] = round(_device_alone(model, _sequences(many)), 3)
     with timed(found, "everything"):
         told = list(batched.score_all(model, pairs, folder=registry.DEFAULT, processes=readers))
     plain = registry.load_default()
@@ -113,6 +112,11 @@ def score(pairs: Sequence[tuple[str, str]], readers: int) -> dict[str, Any]:
         "onnxruntime, one thread": round(len(ours) / found["onnxruntime"]),
     }
     return found
+
+
+def _sequences(prepared: Sequence[batched.Prepared]) -> list[tuple[Any, Any]]:
+    """Return ids and marks of every sequence of these pairs."""
+    return [one for p in prepared if p.read for one in zip(p.read.ids, p.read.types, strict=True)]
 
 
 def _device_alone(model: batched.BatchedModel, ids: Sequence[tuple[Any, Any]]) -> float:
@@ -152,7 +156,7 @@ def base(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
     )  # fmt: skip
     model = batched.load(registry.DEFAULT, device="cuda")
     own = [batched.prepare(model.bpe, *p, longest=model.longest) for p in pairs]
-    ids = [(x, y) for r in own if r.read for x, y in zip(r.read.ids, r.read.types, strict=True)]
+    ids = _sequences(own)
     shaped = replace(
         model,
         weights=weights,
@@ -172,7 +176,6 @@ def judge(folder: Path, articles: int, workers: int) -> dict[str, Any]:
     """Judge one week's pages in each way, from the same analysed shards."""
     from kiemchung.config import load_settings
     from pipeline import publishing, stages
-    from pipeline.engines import crew_for
     from pipeline.judging import Judge
     from pipeline.runs import plan
     from pipeline.scale import ray_crew
@@ -213,7 +216,6 @@ def judge(folder: Path, articles: int, workers: int) -> dict[str, Any]:
             if p.is_file()
         }
 
-    crew_for(settings)
     one("cpu")
     one("gpu", device="cuda")
     one("ray", device="cuda", engine="ray", workers=2)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kiemchung.domain import sha256_hex
+from kiemchung.sealed import canonical_sha256
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "figures" / "seeds"
 FORMS = {"gold": "short", "article": "long"}
@@ -51,8 +51,7 @@ def read(path: Path) -> dict[str, Any]:
     """
     body: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     claimed = body.pop("manifest_sha256")
-    plain = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    if sha256_hex(plain.encode("utf-8")) != claimed:
+    if canonical_sha256(body) != claimed:
         raise ValueError(f"{path}: the manifest was changed after it was written")
     return body
 

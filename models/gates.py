@@ -50,6 +50,7 @@ _NAMES: Final = (
 class Remembering(Before):
     """A model that is asked each pair once: the gates look at the same pairs many times."""
 
+    model: VerdictModel
     known: dict[tuple[str, str], Verdict] = field(default_factory=dict)
 
     def judge(self, claim: str, evidence: str) -> Verdict:

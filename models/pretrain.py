@@ -504,8 +504,7 @@ def pretrain(
     ready = _batches(seen, starts, plan, range(step, end), mask_id=bpe.mask_id)
     if device.type == "cuda":
         ready = ahead(ready)  # or the device waits for the drawing of words to hide
-    while step < end:
-        inputs, targets = next(ready)
+    for inputs, targets in ready:
         for optimiser in optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = group["base"] * plan.rate_at(step)

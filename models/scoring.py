@@ -21,7 +21,7 @@ from typing import Final
 
 from kiemchung.domain import Label, Status
 from models import registry
-from models.verdict import Verdict, VerdictModel, failed
+from models.verdict import Before, Verdict, VerdictModel, failed
 
 LOG: Final = logging.getLogger(__name__)
 CHUNK: Final = 64  # pairs handed to a worker at a time
@@ -40,7 +40,7 @@ def _sum(key: bytes, *values: object) -> bytes:
     return hashlib.sha256(key + repr(values).encode("utf-8", "surrogatepass")).digest()[:8]
 
 
-class Cached:
+class Cached(Before):
     """A model whose verdicts are remembered in a SQLite file, across runs and threads.
 
     A file that cannot be read or written is told once and done without: the verdicts are the same,
@@ -71,16 +71,6 @@ class Cached:
             )
         except (sqlite3.Error, OSError) as error:
             self._without(error)
-
-    @property
-    def model_id(self) -> str:
-        """Name of the model behind the cache."""
-        return self.model.model_id
-
-    @property
-    def threshold(self) -> float:
-        """Threshold of the model behind the cache."""
-        return self.model.threshold
 
     def judge(self, claim: str, evidence: str) -> Verdict:
         """Return the verdict on one pair, remembered or made."""

@@ -62,10 +62,10 @@ class VerdictModel(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
-    """What stands before a model and answers in its name."""
+    """What stands before a model and answers in its name; whoever is one holds the ``model``."""
 
+    __slots__ = ()
     model: VerdictModel
 
     @property

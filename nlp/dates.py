@@ -125,9 +125,8 @@ def _of_quarter(match: re.Match[str], published: date | None) -> tuple[DateKind,
     year = int(match["y"]) if match["y"] else (published.year if published else 0)
     if not year:
         return None
-    roman = (
-        match["q"].lower().replace("\u0307", "")
-    )  # "İ" matches "i", and is two signs in lower case
+    # "İ" matches "i", and is two signs in lower case.
+    roman = match["q"].lower().replace("\u0307", "")
     first = 3 * (_ROMAN[roman] - 1) + 1
     return DateKind.QUARTER, date(year, first, 1), _month(year, first + 2)[1]
 

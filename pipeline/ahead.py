@@ -42,6 +42,7 @@ class _Noting:
 class _Answered(Before):
     """Answers from what was told, and asks the model what was not."""
 
+    model: VerdictModel
     answers: dict[tuple[str, str], Verdict]
 
     def judge(self, claim: str, evidence: str) -> Verdict:

@@ -89,6 +89,7 @@ class Couple:
 class Reading(Before):
     """A model whose values of a pair are kept, for itself and for one with the same encoder."""
 
+    model: VerdictModel
     reader: VerdictModel
     seen: dict[tuple[str, str], Values] = field(default_factory=dict)
 

@@ -33,18 +33,25 @@ memory.give_back()
 """
 
 
+def printed(code: str, *given: str) -> list[str]:
+    """Return the words that a new interpreter prints; nobody has chosen Arrow's heap in it."""
+    kept = {k: v for k, v in os.environ.items() if k != "ARROW_DEFAULT_MEMORY_POOL"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *given],
+        cwd=ROOT,
+        env=kept | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's heaps are meant")
 def test_threads_share_their_heaps() -> None:
     def heaps(how: str) -> int:
-        done = subprocess.run(
-            [sys.executable, "-c", CODE, how],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return int(done.stdout)
+        (found,) = printed(CODE, how)
+        return int(found)
 
     assert heaps("shared") <= 3
     assert heaps("shared") <= heaps("apart")
@@ -56,30 +63,14 @@ def test_what_is_there_at_the_start_is_not_looked_through_again() -> None:
         "before = len(gc.get_objects())\nmemory.settle()\n"
         "print(before - len(gc.get_objects()), gc.get_freeze_count())"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    gone, frozen = map(int, done.stdout.split())
+    gone, frozen = map(int, printed(code))
     assert gone > 300_000
     assert frozen > 300_000
 
 
 def test_the_desk_does_without_arrow_until_a_batch_comes() -> None:
     code = "import sys, dashboards.serve; print('pyarrow' in sys.modules, 'pandas' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == ["False", "False"]
+    assert printed(code) == ["False", "False"]
 
 
 def test_arrow_keeps_nothing_of_a_batch() -> None:
@@ -87,13 +78,4 @@ def test_arrow_keeps_nothing_of_a_batch() -> None:
         "from dashboards import memory\nmemory.share_heaps()\nimport pyarrow as pa\n"
         "print(pa.default_memory_pool().backend_name)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={k: v for k, v in os.environ.items() if k != "ARROW_DEFAULT_MEMORY_POOL"}
-        | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == "system"
+    assert printed(code) == ["system"]
